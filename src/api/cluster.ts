@@ -1,0 +1,73 @@
+import type { EventMessage, NodeView, OutputStream, RaftLogEntryView, RaftView } from './views.ts';
+import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskRequest, TaskView } from './tasks.ts';
+
+export interface SubmitItem {
+  readonly request: TaskRequest;
+  readonly idempotencyKey: string | null;
+  /** Id of the task this one repeats. */
+  readonly retryOf: string | null;
+}
+
+/**
+ * How the web layer meets the cluster: one server as seen from its own HTTP routes. Failures are thrown as
+ * ApiError (errors.ts). Calls marked (master) throw NO_LEADER on any other node: the web layer forwards them.
+ */
+export interface Cluster {
+  readonly nodeId: string;
+
+  /** Who leads, as far as this node knows; `address` is host:port of its configured peer entry. */
+  leader(): { readonly id: string; readonly address: string } | null;
+  isLeader(): boolean;
+  /** Index of the last entry applied here (X-Clb-Index). */
+  appliedIndex(): number;
+  /** A leader is known and this node has applied what was committed when it learned of it. */
+  ready(): { readonly ready: boolean; readonly reason: string };
+
+  /** (master) Resolves once the tasks are on the disks of a majority and applied here. 201 new, 200 known key. */
+  submit(
+    items: readonly SubmitItem[],
+    options: { readonly atomic: boolean },
+  ): Promise<readonly BatchResultItem[]>;
+  /** (master) */
+  cancel(id: string): Promise<TaskView>;
+  /** (master) A new task of the same content. */
+  retry(id: string): Promise<TaskView>;
+
+  /** (master) Resolves when this node may serve a linearizable read; NO_QUORUM if it can't be had. */
+  readBarrier(): Promise<void>;
+  /** From the local state. `idOrPrefix`: NOT_FOUND, or CONFLICT where ambiguous. */
+  getTask(idOrPrefix: string): TaskView;
+  /** Resolves as soon as it is final, or after the time with what it is then. */
+  waitTask(id: string, waitMs: number, signal: AbortSignal): Promise<TaskView>;
+  listTasks(query: TaskListQuery): Promise<TaskPage>;
+  taskEvents(idOrPrefix: string): readonly TaskEvent[];
+  /** (master) Raw bytes from `offset`, of the last attempt; with follow until the task is final. */
+  readOutput(
+    idOrPrefix: string,
+    options: {
+      readonly stream: OutputStream;
+      readonly offset: number;
+      readonly follow: boolean;
+      readonly signal: AbortSignal;
+    },
+  ): AsyncIterable<Uint8Array>;
+
+  /** (master for live values) */
+  nodes(): readonly NodeView[];
+  /** (master) */
+  drain(node: string, drain: boolean, deadlineMs: number | null): Promise<void>;
+
+  raft(): RaftView;
+  raftLog(from: number, to: number): readonly RaftLogEntryView[];
+
+  /**
+   * Calls back for every entry applied after `afterIndex` (null: from now on). Returns 'reset' if that is older than
+   * what is kept. `unsubscribe` must be called in the end.
+   */
+  subscribe(
+    afterIndex: number | null,
+    onMessage: (message: EventMessage) => void,
+  ):
+    | { readonly kind: 'ok'; readonly unsubscribe: () => void }
+    | { readonly kind: 'reset'; readonly index: number };
+}

@@ -1,0 +1,79 @@
+/** Shapes of the remaining answers: nodes, Raft, events. */
+import type { TaskStatus } from './tasks.ts';
+
+export type NodeStatus = 'ready' | 'draining' | 'disconnected' | 'down';
+
+export interface NodeView {
+  readonly id: string;
+  readonly role: 'server' | 'worker';
+  /** host:port */
+  readonly address: string;
+  readonly status: NodeStatus;
+  readonly eligible: boolean;
+  /** Percent of what the node (its cgroup) may use; null before the first sample. */
+  readonly cpu: number | null;
+  readonly memory: number | null;
+  readonly slots: number;
+  readonly running: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly lastSeenAt: string | null;
+  /** True for the current master. */
+  readonly leader: boolean;
+}
+
+export interface RaftView {
+  readonly id: string;
+  readonly role: 'leader' | 'follower' | 'candidate' | 'learner';
+  readonly term: number;
+  readonly votedFor: string | null;
+  readonly leader: string | null;
+  readonly leaderSince: string | null;
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  readonly snapshotIndex: number;
+  readonly voters: readonly string[];
+  readonly learners: readonly string[];
+  /** Filled on the leader. */
+  readonly peers: Readonly<
+    Record<
+      string,
+      { readonly matchIndex: number; readonly lag: number; readonly lastContactMs: number | null }
+    >
+  >;
+}
+
+export interface RaftLogEntryView {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: 'noop' | 'command' | 'config';
+  /** Stamped by the master that proposed it; null for noop and config. */
+  readonly time: string | null;
+  /** Decoded content (a command's operations, a configuration). */
+  readonly data: unknown;
+}
+
+/** What one applied entry changed, for GET /v1/events. Small on purpose: readers fetch what they need. */
+export type ClusterEvent =
+  | {
+      readonly kind: 'task';
+      readonly id: string;
+      readonly name: string | null;
+      readonly status: TaskStatus;
+      readonly what: string;
+      readonly node: string | null;
+      readonly attempt: number | null;
+      readonly exitCode: number | null;
+    }
+  | { readonly kind: 'node'; readonly id: string; readonly status: NodeStatus }
+  | { readonly kind: 'leader'; readonly id: string; readonly term: number };
+
+export interface EventMessage {
+  readonly index: number;
+  readonly term: number;
+  readonly time: string;
+  readonly events: readonly ClusterEvent[];
+}
+
+export type OutputStream = 'stdout' | 'stderr';
