@@ -6,6 +6,8 @@ export interface SubmitItem {
   readonly idempotencyKey: string | null;
   /** Id of the task this one repeats. */
   readonly retryOf: string | null;
+  /** Port of the client node it came through (header X-Clb-Client-Port), for the log lines; null if it came directly. */
+  readonly clientPort: number | null;
 }
 
 /**
