@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import axios from 'axios';
+import type { AxiosInstance } from 'axios';
+import type { LogLine } from '../api/log.ts';
+
+/** Lines buffered while the database is away; beyond it the oldest go (they stay on the node's own /logging). */
+export const SHIP_BUFFER_LINES_MAX = 50_000;
+const SHIP_BATCH_LINES_MAX = 500;
+const SHIP_TIMEOUT_MS = 5_000;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 15_000;
+
+export interface ShipperOptions {
+  readonly databaseUrl: string;
+  readonly node: string;
+  /** The node's own HTTP port, for the container registry. */
+  readonly port: number;
+  readonly token: string | null;
+  /** Called when delivery begins to fail and when it works again, not for each try. */
+  readonly onStateChange: (delivering: boolean, reason: string) => void;
+}
+
+/**
+ * Delivers a node's log lines to the database node, in order, at least once; the database drops what it has by
+ * (node, boot, seq). Tasks never wait for it: while the database is away lines gather here, bounded.
+ */
+export class LogShipper {
+  readonly #options: ShipperOptions;
+  readonly #http: AxiosInstance;
+  /** Tells the lines of this process life from those of an earlier one, whose numbers began at 1 too. */
+  readonly #boot = randomUUID();
+  #buffer: LogLine[] = [];
+  #sending = false;
+  #closed = false;
+  #failing = false;
+  #retryMs = RETRY_MS_MIN;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(options: ShipperOptions) {
+    this.#options = options;
+    this.#http = axios.create({
+      baseURL: options.databaseUrl,
+      timeout: SHIP_TIMEOUT_MS,
+      maxRedirects: 0,
+      proxy: false,
+      headers: options.token === null ? {} : { authorization: `Bearer ${options.token}` },
+    });
+  }
+
+  readonly add = (line: LogLine): void => {
+    if (this.#closed) return;
+    this.#buffer.push(line);
+    if (this.#buffer.length > SHIP_BUFFER_LINES_MAX)
+      this.#buffer.splice(0, this.#buffer.length - SHIP_BUFFER_LINES_MAX);
+    if (!this.#sending && this.#timer === null) this.#schedule(20);
+  };
+
+  /** Tries once more to deliver what is left, for at most `withinMs`; then gives up. */
+  async close(withinMs: number): Promise<void> {
+    this.#clearTimer();
+    const deadline = performance.now() + withinMs;
+    while (this.#buffer.length > 0 && !this.#failing && !this.#sending && performance.now() < deadline)
+      await this.#ship();
+    this.#closed = true;
+    this.#clearTimer();
+  }
+
+  #clearTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#ship();
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  async #ship(): Promise<void> {
+    const lines = this.#buffer.slice(0, SHIP_BATCH_LINES_MAX);
+    const last = lines.at(-1);
+    if (last === undefined) return;
+    this.#sending = true;
+    try {
+      await this.#http.post('/v1/log-lines', {
+        node: this.#options.node,
+        port: this.#options.port,
+        boot: this.#boot,
+        lines,
+      });
+      // The buffer may have lost its head meanwhile: drop by number, not by count.
+      const firstLeft = this.#buffer.findIndex((line) => line.seq > last.seq);
+      this.#buffer = firstLeft === -1 ? [] : this.#buffer.slice(firstLeft);
+      this.#retryMs = RETRY_MS_MIN;
+      if (this.#failing) this.#options.onStateChange(true, '');
+      this.#failing = false;
+      this.#sending = false;
+      if (this.#buffer.length > 0) this.#schedule(0);
+    } catch (error) {
+      this.#sending = false;
+      if (!this.#failing)
+        this.#options.onStateChange(false, error instanceof Error ? error.message : String(error));
+      this.#failing = true;
+      this.#schedule(this.#retryMs);
+      this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX);
+    }
+  }
+}
