@@ -25,7 +25,7 @@ describe('churn', { timeout: 600_000 }, () => {
     const record = join(cluster.folder, 'record');
     const accepted = new Map<number, string>();
     let kills = 0;
-    let over = false;
+    const load = { over: false };
 
     /** Submits task n until some server says 201 or 200, always under the same key: as any careful client does. */
     const submit = async (n: number): Promise<void> => {
@@ -58,9 +58,9 @@ describe('churn', { timeout: 600_000 }, () => {
       return counts['queued']! + counts['assigned']! + counts['running']!;
     };
     const killer = async (): Promise<void> => {
-      while (!over) {
+      for (;;) {
         await new Promise((wake) => setTimeout(wake, KILL_EVERY_MS));
-        if (over) return;
+        if (load.over) return;
         const master = await cluster.master();
         if (kills % 2 === 0) await cluster.signal(master, 'SIGKILL');
         else await cluster.killWithLauncher(master);
@@ -79,7 +79,7 @@ describe('churn', { timeout: 600_000 }, () => {
       },
       240_000,
     );
-    over = true;
+    load.over = true;
     await killing;
     await cluster.whenReady();
 
@@ -88,8 +88,8 @@ describe('churn', { timeout: 600_000 }, () => {
     const byId = new Map(tasks.map((task) => [task.id, task]));
     for (let n = 0; n < TASKS; n += 1) {
       const task = byId.get(accepted.get(n)!);
-      assert.equal(task?.status, 'succeeded', `task ${n}: ${JSON.stringify(task)}`);
-      assert.equal(task?.result?.stdout, `task ${n}\n`);
+      assert.ok(task?.status === 'succeeded', `task ${n}: ${JSON.stringify(task)}`);
+      assert.equal(task.result?.stdout, `task ${n}\n`);
     }
     const trace = readTrace(record);
     assert.deepEqual(overlaps(trace), [], 'no task was alive twice at once');
