@@ -18,7 +18,7 @@ const everybodyBut = (...allowed) =>
   );
 
 export default tseslint.config(
-  { ignores: ['dist/', 'data/', 'node_modules/', 'bin/', 'eslint.config.js', 'src/web/ui/vite.config.ts'] },
+  { ignores: ['dist/', 'data/', 'node_modules/', 'bin/', 'bench/peers/', 'eslint.config.js', 'src/web/ui/vite.config.ts'] },
   ...tseslint.configs.strictTypeChecked,
   {
     plugins: { 'import-x': importX },
