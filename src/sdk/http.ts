@@ -1,0 +1,185 @@
+/** One HTTP request to one address: axios over a keep-alive agent. Knows nothing of other addresses. */
+import { Agent, ClientRequest } from 'node:http';
+import type { ClientRequestArgs } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
+import axios, { AxiosError, isCancel } from 'axios';
+import type { AxiosInstance, AxiosRequestConfig, AxiosResponse } from 'axios';
+import type { Address } from './address.ts';
+
+/** A node on the same network answers in under a millisecond; a black hole must not hold a request up for long. */
+const CONNECT_TIMEOUT_MS = 2_000;
+const SOCKETS_PER_SERVER_MAX = 64;
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Path and query. */
+  readonly path: string;
+  /** JSON text. */
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  /** Until the whole answer is there (of a stream: until its headers are). */
+  readonly timeoutMs: number;
+  /** On a connection of its own: for what must not be repeated, since a kept one may be closed just as it is used. */
+  readonly fresh?: boolean;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly text: string;
+}
+
+export interface HttpStream {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly stream: Readable;
+}
+
+/** No complete answer. */
+export class TransportError extends Error {
+  /** Whether the server may have acted on the request. */
+  readonly sent: boolean;
+  /** It was a kept connection that broke: most likely the other side had closed it as idle, and is well. */
+  readonly kept: boolean;
+  constructor(message: string, options: { sent: boolean; kept?: boolean; cause: unknown }) {
+    super(message, { cause: options.cause });
+    this.name = 'TransportError';
+    this.sent = options.sent;
+    this.kept = options.kept ?? false;
+  }
+}
+
+/** Gives up on a connection that is not there after {@link CONNECT_TIMEOUT_MS}; Node itself waits for minutes. */
+class ConnectTimeoutAgent extends Agent {
+  override createConnection(
+    options: ClientRequestArgs,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex | null | undefined {
+    const socket = super.createConnection(options, callback);
+    if (!(socket instanceof Socket)) return socket;
+    const timer = setTimeout(() => {
+      socket.destroy(Object.assign(new Error('connect timed out'), { code: 'CONNECT_TIMEOUT' }));
+    }, CONNECT_TIMEOUT_MS);
+    const clear = (): void => clearTimeout(timer);
+    socket.once('connect', clear).once('close', clear);
+    return socket;
+  }
+}
+
+export class Http {
+  readonly #agent: Agent;
+  readonly #freshAgent = new ConnectTimeoutAgent({ keepAlive: false });
+  readonly #axios: AxiosInstance;
+
+  constructor(headers: Readonly<Record<string, string>>) {
+    // lifo: the most recently used connection is the least likely to be closed by the other side meanwhile.
+    this.#agent = new ConnectTimeoutAgent({
+      keepAlive: true,
+      maxSockets: SOCKETS_PER_SERVER_MAX,
+      scheduling: 'lifo',
+    });
+    this.#axios = axios.create({
+      adapter: 'http',
+      httpAgent: this.#agent,
+      headers: { ...headers },
+      proxy: false,
+      maxRedirects: 0,
+      decompress: false,
+      maxBodyLength: REQUEST_BYTES_MAX,
+      validateStatus: () => true,
+      transformRequest: [(data: unknown) => data],
+      transformResponse: [(data: unknown) => data],
+    });
+  }
+
+  /** @throws TransportError, or the signal's reason. */
+  async send(address: Address, request: HttpRequest): Promise<HttpAnswer> {
+    const response = await this.#dispatch<string>(address, request, 'text');
+    return { status: response.status, headers: plainHeaders(response), text: response.data };
+  }
+
+  /** An answer that is read as it comes. The caller must end (or destroy) `stream`. Throws as {@link send}. */
+  async open(address: Address, request: HttpRequest): Promise<HttpStream> {
+    const response = await this.#dispatch<Readable>(address, request, 'stream');
+    return { status: response.status, headers: plainHeaders(response), stream: response.data };
+  }
+
+  /** Drops every connection, those in use too. */
+  close(): void {
+    this.#agent.destroy();
+    this.#freshAgent.destroy();
+  }
+
+  async #dispatch<T>(
+    address: Address,
+    request: HttpRequest,
+    responseType: 'text' | 'stream',
+  ): Promise<AxiosResponse<T>> {
+    const config: AxiosRequestConfig = {
+      method: request.method,
+      url: address.baseUrl + request.path,
+      responseType,
+      timeout: request.timeoutMs,
+      // A stream is read as it comes and may go on for ever.
+      maxContentLength: responseType === 'stream' ? -1 : ANSWER_BYTES_MAX,
+      headers: {
+        ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...request.headers,
+      },
+      ...(request.body === undefined ? {} : { data: Buffer.from(request.body) }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+      ...(request.fresh === true ? { httpAgent: this.#freshAgent } : {}),
+    };
+    try {
+      return await this.#axios.request<T>(config);
+    } catch (error) {
+      if (isCancel(error) || request.signal?.aborted === true) throw abortReason(request.signal);
+      throw transportError(error, request.timeoutMs);
+    }
+  }
+}
+
+/** What an aborted call rejects with: the reason given to `abort()`, an AbortError where there was none. */
+export function abortReason(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new DOMException('This operation was aborted', 'AbortError');
+}
+
+/** Failures that come before a byte of the request can have reached anybody. */
+const NOT_SENT: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nobody listens (connection refused)'],
+  ['ENOTFOUND', 'no such host'],
+  ['EAI_AGAIN', 'the host name could not be looked up'],
+  ['EHOSTUNREACH', 'no route to host'],
+  ['ENETUNREACH', 'network unreachable'],
+  ['EADDRNOTAVAIL', 'no free local port'],
+  ['CONNECT_TIMEOUT', `no connection within ${CONNECT_TIMEOUT_MS} ms`],
+]);
+
+function transportError(error: unknown, timeoutMs: number): TransportError {
+  const code = error instanceof AxiosError ? (error.code ?? '') : '';
+  const notSent = NOT_SENT.get(code);
+  if (notSent !== undefined) return new TransportError(notSent, { sent: false, cause: error });
+  if (code === 'ECONNABORTED' || code === 'ETIMEDOUT') {
+    return new TransportError(`no answer within ${timeoutMs} ms`, { sent: true, cause: error });
+  }
+  if (code === 'ECONNRESET' || code === 'EPIPE') {
+    const request: unknown = error instanceof AxiosError ? error.request : null;
+    const kept = request instanceof ClientRequest && request.reusedSocket;
+    return new TransportError('the connection broke', { sent: true, kept, cause: error });
+  }
+  const words = error instanceof Error ? error.message : String(error);
+  return new TransportError(words === '' ? 'the connection failed' : words, { sent: true, cause: error });
+}
+
+function plainHeaders(response: AxiosResponse): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(response.headers)) {
+    if (typeof value === 'string') headers[name.toLowerCase()] = value;
+  }
+  return headers;
+}

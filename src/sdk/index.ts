@@ -1,0 +1,31 @@
+/** The typed client: what `import { Clb } from 'clb'` gives. */
+export { Clb } from './client.ts';
+export type { CallOptions, ClbOptions, ReadOptions, ServerRaft, WaitOptions } from './client.ts';
+export { AddressError, DEFAULT_SERVERS } from './address.ts';
+export { ClbError, NoServerError } from './errors.ts';
+export type { ServerSaid } from './errors.ts';
+export type { SubscribeOptions } from './event-stream.ts';
+export type { OutputOptions } from './output.ts';
+export type { BatchOptions, SubmitOptions } from './submitter.ts';
+export type { TaskOutcome } from './waits.ts';
+export type {
+  AttemptView,
+  BatchResultItem,
+  FinalStatus,
+  TaskEvent,
+  TaskListQuery,
+  TaskPage,
+  TaskRequest,
+  TaskResult,
+  TaskStatus,
+  TaskView,
+} from '../api/tasks.ts';
+export { isFinal } from '../api/tasks.ts';
+export type {
+  ClusterEvent,
+  EventMessage,
+  NodeView,
+  OutputStream,
+  RaftLogEntryView,
+  RaftView,
+} from '../api/views.ts';
