@@ -105,7 +105,11 @@ export type Message =
       readonly data: Uint8Array;
       readonly done: boolean;
     })
-  /** Answers every chunk: `nextChunk` is the one wanted now. `installed`: the snapshot is durable and in force. */
+  /**
+   * Answers every chunk: `nextChunk` is the one wanted now. `installed`: the snapshot is durable and in force, or was
+   * not needed. Sent by the driver; by the core itself for chunks it does not pass on. It only steers the sending: what
+   * counts as replicated comes by `appendAccepted`, which the core sends.
+   */
   | (MessageBase & {
       readonly kind: 'snapshotAck';
       readonly index: LogIndex;
@@ -141,6 +145,10 @@ export type Input =
       readonly kind: 'propose';
       readonly proposals: readonly { readonly id: ProposalId; readonly payload: Uint8Array }[];
     }
+  /**
+   * A membership change, one voter more or fewer at a time; a new voter must be a learner that has caught up. Refused
+   * as `overloaded` (with the reason) while another one is uncommitted or the leader has committed nothing in its term.
+   */
   | { readonly kind: 'proposeConfig'; readonly id: ProposalId; readonly config: Configuration }
   /** A linearizable read (thesis §6.4): answered by `readReady` once a quorum round that began after it succeeded. */
   | { readonly kind: 'readIndex'; readonly readId: ReadId }
@@ -151,7 +159,12 @@ export type Input =
   | { readonly kind: 'applied'; readonly index: LogIndex }
   /** A snapshot of the local state machine is durable; the log through `compactThrough` may go. */
   | { readonly kind: 'snapshotTaken'; readonly meta: SnapshotMeta; readonly compactThrough: LogIndex }
-  /** A snapshot from the leader is durable and in force in storage and state machine (one atomic step). */
+  /**
+   * A snapshot from the leader is durable and in force in storage and state machine (one atomic step). Storage keeps
+   * the log if it has the entry (index, term) of the snapshot, else it drops it. The driver begins the step only while
+   * `appliedIndex` < meta.index, holds back `apply` effects from then until it has given this input, and skips what
+   * they hold up to meta.index. The core acknowledges it to the leader.
+   */
   | { readonly kind: 'snapshotInstalled'; readonly meta: SnapshotMeta }
   /** The driver could not complete sending the snapshot to this peer (or it was acknowledged as installed). */
   | { readonly kind: 'snapshotSent'; readonly to: NodeId; readonly meta: SnapshotMeta; readonly ok: boolean }
@@ -162,6 +175,7 @@ export type Effect =
   /**
    * Write atomically and durably, in the order of `writeId`: first drop the log from `truncateFrom` on, then append,
    * then the hard state. Effects not yet written may be merged into one write; report each `writeId` (or the last).
+   * `truncateFrom` 1 also comes after a snapshot was put in force: nothing of the log before it is of use any more.
    */
   | {
       readonly kind: 'persist';
@@ -172,7 +186,7 @@ export type Effect =
     }
   /** Safe to send at once. May be lost, doubled, reordered, delayed. */
   | { readonly kind: 'send'; readonly message: Message }
-  /** Committed and in order, each exactly once per process life, starting after the recovered snapshot. */
+  /** Committed, durable here, and in order, each exactly once per process life, starting after the recovered snapshot. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
   /** Stream the newest local snapshot to this peer, and answer with the input `snapshotSent`. */
   | { readonly kind: 'sendSnapshot'; readonly to: NodeId; readonly term: Term }

@@ -1,0 +1,166 @@
+/** A leader's life: its beginning, its ticks, proposals, the transfer of the lead, its end. */
+import { assert } from './assert.ts';
+import { ENTRY_OVERHEAD_BYTES } from './entry-size.ts';
+import { next, plus } from './ids.ts';
+import { Leadership } from './leadership.ts';
+import { addedVoter, changeRefusal } from './membership.ts';
+import type { Progress } from './progress.ts';
+import { joinHeartbeat, startReadsIfWaiting } from './reads.ts';
+import { advanceCommit, appendAsLeader, hasCommittedInTerm, noop } from './replication.ts';
+import { becomeFollower } from './roles.ts';
+import type { Server } from './server.ts';
+import type { Configuration, Entry, Input, NodeId, ProposalId, ProposalOutcome } from './types.ts';
+
+/** A leader whose own disk is silent for this many election timeouts gives up (etcd#13527). */
+const DISK_STALL_ELECTION_TIMEOUTS = 3;
+/** A learner may lack at most this many entries to be made a voter (thesis §4.2.1). */
+const PROMOTION_LAG_ENTRIES_MAX = 1000;
+
+/** §5.2: the election is won. */
+export function becomeLeader(server: Server): void {
+  assert(server.role === 'candidate', 'only candidates become leaders');
+  assert(server.leadership === null, 'leads already');
+  server.role = 'leader';
+  server.leader = server.id;
+  const startIndex = next(server.log.lastIndex);
+  const leadership = new Leadership(server.config, startIndex);
+  server.leadership = leadership;
+  leadership.trackMembers(server.membership.current, startIndex);
+  leadership.proposals.add(null);
+  appendAsLeader(server, [noop(server, server.currentTerm)]);
+}
+
+export function tickLeader(server: Server): void {
+  const leadership = server.leading();
+  for (const peer of leadership.peers.values()) peer.ticksSinceContact++;
+  const { voters } = server.membership.current;
+  if (!leadership.hasQuorumContact(voters) || (voters.length > 1 && isDiskStalled(server))) {
+    // Check-quorum: a leader cut off must not keep others sticky nor accept work for ever (raft.md items 6, 7, 9).
+    becomeFollower(server, server.currentTerm, null);
+    return;
+  }
+  const { transfer } = leadership;
+  if (transfer !== null && server.tick - transfer.startedAtTick >= server.config.electionTicks) {
+    leadership.transfer = null;
+  }
+  leadership.heartbeatElapsed++;
+  if (leadership.heartbeatElapsed >= server.config.heartbeatTicks) joinHeartbeat(server);
+}
+
+export function isDiskStalled(server: Server): boolean {
+  return (
+    server.writes.stalledTicks(server.tick) >= DISK_STALL_ELECTION_TIMEOUTS * server.config.electionTicks
+  );
+}
+
+/** Commands for the log. Each gets its outcome at once; the accepted ones get consecutive indexes. */
+export function onPropose(server: Server, proposals: Extract<Input, { kind: 'propose' }>['proposals']): void {
+  const { leadership } = server;
+  const entries: Entry[] = [];
+  let bytes = 0;
+  for (const { id, payload } of proposals) {
+    const size = ENTRY_OVERHEAD_BYTES + payload.length;
+    const refusal = refusalOf(server, leadership, payload, bytes + size, size);
+    if (refusal !== null || leadership === null) {
+      server.out.effect({
+        kind: 'proposalOutcome',
+        id,
+        outcome: refusal ?? { kind: 'notLeader', leader: server.leader },
+      });
+      continue;
+    }
+    bytes += size;
+    const index = plus(server.log.lastIndex, entries.length + 1);
+    entries.push({ kind: 'command', index, term: server.currentTerm, payload });
+    leadership.proposals.add(id);
+    appended(server, id, index);
+  }
+  if (entries.length > 0) appendAsLeader(server, entries);
+}
+
+function refusalOf(
+  server: Server,
+  leadership: Leadership | null,
+  payload: Uint8Array,
+  bytes: number,
+  size: number,
+): ProposalOutcome | null {
+  const { config } = server;
+  if (leadership === null) return { kind: 'notLeader', leader: server.leader };
+  if (payload.length > config.proposalBytesMax) return { kind: 'overloaded', limit: 'proposalBytesMax' };
+  if (leadership.transfer !== null) return { kind: 'overloaded', limit: 'leadership is being transferred' };
+  const total = leadership.uncommittedBytes + bytes;
+  // One is always allowed, or a proposal larger than the limit could never pass.
+  const isOnly = total === size;
+  if (!isOnly && total > config.uncommittedBytesMax)
+    return { kind: 'overloaded', limit: 'uncommittedBytesMax' };
+  return null;
+}
+
+/** A change of membership, in force as soon as it is in the log (thesis §4.1). */
+export function onProposeConfig(server: Server, id: ProposalId, config: Configuration): void {
+  const { leadership } = server;
+  if (leadership === null) {
+    const outcome = { kind: 'notLeader', leader: server.leader } as const;
+    server.out.effect({ kind: 'proposalOutcome', id, outcome });
+    return;
+  }
+  const refusal = configRefusal(server, leadership, config);
+  if (refusal !== null) {
+    server.out.effect({ kind: 'proposalOutcome', id, outcome: { kind: 'overloaded', limit: refusal } });
+    return;
+  }
+  const index = next(server.log.lastIndex);
+  leadership.proposals.add(id);
+  appended(server, id, index);
+  appendAsLeader(server, [{ kind: 'config', index, term: server.currentTerm, config }]);
+  // With fewer voters what is there already may be a majority.
+  advanceCommit(server);
+}
+
+function configRefusal(server: Server, leadership: Leadership, config: Configuration): string | null {
+  // Both rules together close the hole of the single-server algorithm (raft.md item 34).
+  if (!hasCommittedInTerm(server, leadership)) return 'the leader has not committed in its term yet';
+  if (server.membership.currentIndex > server.commitIndex) return 'one membership change at a time';
+  if (leadership.transfer !== null) return 'leadership is being transferred';
+  const current = server.membership.current;
+  const refusal = changeRefusal(current, config);
+  if (refusal !== null) return refusal;
+  const added = addedVoter(current, config);
+  if (added === null) return null;
+  const peer = leadership.peers.get(added);
+  if (peer?.state !== 'replicate' || peer.matchIndex + PROMOTION_LAG_ENTRIES_MAX < server.log.lastIndex) {
+    return 'a new voter must be a learner that has caught up';
+  }
+  return null;
+}
+
+function appended(server: Server, id: ProposalId, index: Entry['index']): void {
+  const outcome = { kind: 'appended', index, term: server.currentTerm } as const;
+  server.out.effect({ kind: 'proposalOutcome', id, outcome });
+}
+
+/** Hands the lead to a voter as soon as its log is complete (thesis §3.10). Others' wishes are ignored. */
+export function onTransferLeadership(server: Server, to: NodeId): void {
+  const { leadership } = server;
+  if (leadership === null || to === server.id || !server.membership.isVoter(to)) return;
+  const peer = leadership.peers.get(to);
+  if (peer === undefined || leadership.transfer?.to === to) return;
+  leadership.transfer = { to, startedAtTick: server.tick };
+  transferIfCaughtUp(server, to, peer);
+}
+
+export function transferIfCaughtUp(server: Server, id: NodeId, peer: Progress): void {
+  if (server.leading().transfer?.to !== id || peer.matchIndex < server.log.lastIndex) return;
+  server.out.send({ kind: 'timeoutNow', from: server.id, to: id, term: server.currentTerm });
+}
+
+/** After each input: what a grown commit index means for a leader. */
+export function settleLeader(server: Server): void {
+  startReadsIfWaiting(server);
+  const isMember = server.membership.isVoter(server.id);
+  if (!isMember && server.membership.currentIndex <= server.commitIndex) {
+    // Thesis §4.2.2: a leader that removed itself steps down once that is committed.
+    becomeFollower(server, server.currentTerm, null);
+  }
+}
