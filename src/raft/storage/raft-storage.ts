@@ -1,0 +1,374 @@
+/**
+ * Everything a server keeps, in one {@link KvStore}: identity, hard state, log, snapshot, and the state machine's
+ * stored part. docs/storage.md describes it key by key.
+ *
+ * Writes are *composed* here (which also updates what this class remembers, as if they were durable) and written by
+ * {@link KvRaftStorage.write}, one at a time, in the order they were composed. A write that fails ends the process, so
+ * composed and durable state never part.
+ */
+import { crc32 } from 'node:zlib';
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  LogIndex,
+  RecoveredState,
+  SnapshotMeta,
+  Term,
+} from '../core/types.ts';
+import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
+import { LogPacks } from './log-packs.ts';
+import { MachineStore } from './machine-store.ts';
+import {
+  checkIdentity,
+  chunkKey,
+  decodeHard,
+  decodeLogStart,
+  decodeSnapshot,
+  encodeHard,
+  encodeIdentity,
+  encodeLogStart,
+  encodeSnapshot,
+  HARD_STATE_KEY,
+  IDENTITY_KEY,
+  LOG_START_KEY,
+  machinePrefix,
+  prefixRange,
+  SNAPSHOT_KEY,
+} from './records.ts';
+import type { HardRecord, SnapshotRecord, StorageIdentity } from './records.ts';
+import { sealBytes, unseal } from './sealed-record.ts';
+import { StorageCorruptError } from './storage-errors.ts';
+
+/** What one flush changes in log and hard state. */
+export interface LogWrite {
+  readonly hardState: HardState | null;
+  /** First drop the log from here on. */
+  readonly truncateFrom: LogIndex | null;
+  /** Then append these, contiguous. */
+  readonly append: readonly Entry[];
+}
+
+export interface StorageOptions {
+  readonly identity: StorageIdentity;
+  /** Written into an empty store; of no effect on any other. */
+  readonly bootstrap: Configuration;
+}
+
+/** What a finished run of snapshot chunks amounts to. */
+export interface ChunkTotals {
+  readonly chunks: number;
+  readonly bytes: number;
+  /** CRC32 over all chunks in order: start at 0, continue with {@link continueCrc}. */
+  readonly crc: number;
+}
+
+export const continueCrc = (crc: number, chunk: Uint8Array): number => crc32(chunk, crc);
+
+/** How much of the log stays when a snapshot covers it, for followers that are a little behind. */
+export interface TrailingLog {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** Deleted per batch when leftovers are cleared away. */
+const CLEAR_KEYS_PER_BATCH = 1_000;
+
+export class KvRaftStorage {
+  readonly #kv: KvStore;
+  readonly #packs: LogPacks;
+  #hard: HardRecord;
+  #snapshot: SnapshotRecord;
+  #machine: MachineStore;
+  #generationLast: number;
+
+  private constructor(kv: KvStore, packs: LogPacks, hard: HardRecord, snapshot: SnapshotRecord) {
+    this.#kv = kv;
+    this.#packs = packs;
+    this.#hard = hard;
+    this.#snapshot = snapshot;
+    this.#generationLast = snapshot.generation;
+    this.#machine = new MachineStore(kv, machinePrefix(snapshot.generation));
+  }
+
+  /**
+   * Bootstraps an empty store; checks everything in any other and clears away what an interrupted snapshot left.
+   * Does not close `kv` when it throws.
+   * @throws StorageError; nothing is repaired or cut
+   */
+  static async open(
+    kv: KvStore,
+    options: StorageOptions,
+  ): Promise<{ readonly storage: KvRaftStorage; readonly recovered: RecoveredState }> {
+    const identity = kv.get(IDENTITY_KEY);
+    if (identity === undefined) await bootstrap(kv, options);
+    else checkIdentity(identity, options.identity);
+
+    const hard = decodeHard(required(kv, HARD_STATE_KEY));
+    const snapshot = decodeSnapshot(required(kv, SNAPSHOT_KEY));
+    const start = decodeLogStart(required(kv, LOG_START_KEY));
+    const { packs, entries } = await LogPacks.load(kv, start, hard.seq);
+    checkTogether(hard, snapshot, packs);
+
+    const storage = new KvRaftStorage(kv, packs, hard, snapshot);
+    for await (const ops of storage.leftovers()) await kv.batch(ops, { sync: true });
+    return {
+      storage,
+      recovered: {
+        hardState: { currentTerm: hard.currentTerm, votedFor: hard.votedFor },
+        snapshot: { index: snapshot.index, term: snapshot.term, config: snapshot.config },
+        entries,
+      },
+    };
+  }
+
+  get snapshot(): SnapshotRecord {
+    return this.#snapshot;
+  }
+
+  /** First index of the kept log. */
+  get firstIndex(): LogIndex {
+    return this.#packs.firstIndex as LogIndex;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#packs.lastIndex as LogIndex;
+  }
+
+  /** The state machine's part, of the generation in force. */
+  get machine(): MachineStore {
+    return this.#machine;
+  }
+
+  /** Atomic and durable. At most one at a time. A rejection is fatal and must never be retried. */
+  async write(ops: readonly KvOp[]): Promise<void> {
+    await this.#kv.batch(ops, { sync: true });
+  }
+
+  close(): Promise<void> {
+    return this.#kv.close();
+  }
+
+  composeLog(write: LogWrite): readonly KvOp[] {
+    const ops: KvOp[] = [];
+    if (write.hardState !== null) {
+      const { currentTerm, votedFor } = write.hardState;
+      if (currentTerm < this.#hard.currentTerm)
+        throw new Error(`term ${currentTerm} is below ${this.#hard.currentTerm}`);
+      this.#hard = { seq: this.#hard.seq + 1, currentTerm, votedFor };
+      ops.push({ kind: 'put', key: HARD_STATE_KEY, value: encodeHard(this.#hard) });
+    }
+    if (write.truncateFrom !== null || write.append.length > 0) {
+      for (const op of this.#packs.compose(write.truncateFrom, write.append, this.#hard.seq)) ops.push(op);
+    }
+    return ops;
+  }
+
+  composeChunk(index: LogIndex, chunk: number, data: Uint8Array): KvOp {
+    const key = chunkKey(index, chunk);
+    return { kind: 'put', key, value: sealBytes(key, data) };
+  }
+
+  /**
+   * Makes the chunks written under `meta.index` the snapshot in force: the commit point. The old snapshot's chunks and the
+   * log up to the returned index go in the same write.
+   */
+  composeSnapshotCommit(
+    meta: SnapshotMeta,
+    totals: ChunkTotals,
+    trailing: TrailingLog,
+  ): { readonly ops: readonly KvOp[]; readonly compactThrough: LogIndex } {
+    const ops = this.#composeSnapshotRecord(meta, totals, this.#snapshot.generation);
+    const compactThrough = this.#packs.compactionPoint(meta.index, trailing);
+    ops.push(...this.#packs.composeCompaction(compactThrough));
+    return { ops, compactThrough };
+  }
+
+  /** A number no `sm!` prefix has; records of a snapshot being installed go there. */
+  newGeneration(): number {
+    this.#generationLast += 1;
+    return this.#generationLast;
+  }
+
+  composeMachineRecord(generation: number, key: string, value: Uint8Array): KvOp {
+    return { kind: 'put', key: machinePrefix(generation) + key, value };
+  }
+
+  /**
+   * Puts a snapshot from the leader in force: chunks, machine records and log change over in one write. The log after it
+   * is kept if the log has the snapshot's last entry, else the log begins anew (Figure 13, steps 6 and 7).
+   */
+  composeInstall(meta: SnapshotMeta, totals: ChunkTotals, generation: number): readonly KvOp[] {
+    const ops = this.#composeSnapshotRecord(meta, totals, generation);
+    if (this.#packs.termAt(meta.index) === meta.term) ops.push(...this.#packs.composeCompaction(meta.index));
+    else ops.push(...this.#packs.composeReset(meta.index));
+    this.#machine = new MachineStore(this.#kv, machinePrefix(generation));
+    return ops;
+  }
+
+  /**
+   * The chunks of the snapshot in force, checked one by one; the total is checked at the end.
+   * @throws StorageCorruptError while iterating
+   */
+  readSnapshot(): AsyncIterable<Uint8Array> {
+    return readChunks(this.#kv, this.#snapshot);
+  }
+
+  /** A frozen view of snapshot and machine records, for sending them to a peer. Must be closed. */
+  openTransfer(): SnapshotTransferView {
+    return new SnapshotTransferView(this.#kv.view(), this.#snapshot);
+  }
+
+  /**
+   * Deletes of everything that belongs to no snapshot in force: chunks of abandoned snapshots, records of other
+   * generations. In batches; each may be written at any later time, as long as no snapshot was begun in between.
+   */
+  async *leftovers(): AsyncIterable<readonly KvOp[]> {
+    const { index, chunks, generation } = this.#snapshot;
+    const chunkAll = prefixRange('snap!');
+    const machineAll = prefixRange('sm!');
+    const machineOwn = prefixRange(machinePrefix(generation));
+    const ranges: readonly KvRange[] = [
+      { gte: chunkAll.gte, lt: chunkKey(index, 0) },
+      { gte: chunkKey(index, chunks), lt: chunkAll.lt },
+      { gte: machineAll.gte, lt: machineOwn.gte },
+      { gte: machineOwn.lt, lt: machineAll.lt },
+    ];
+    for (const range of ranges) yield* deletions(this.#kv, range);
+  }
+
+  #composeSnapshotRecord(meta: SnapshotMeta, totals: ChunkTotals, generation: number): KvOp[] {
+    const old = this.#snapshot;
+    if (meta.index <= old.index) throw new Error(`snapshot ${meta.index} is not newer than ${old.index}`);
+    this.#snapshot = {
+      index: meta.index,
+      term: meta.term,
+      config: meta.config,
+      chunks: totals.chunks,
+      bytes: totals.bytes,
+      crc: totals.crc,
+      generation,
+    };
+    const ops: KvOp[] = [{ kind: 'put', key: SNAPSHOT_KEY, value: encodeSnapshot(this.#snapshot) }];
+    for (let chunk = 0; chunk < old.chunks; chunk++)
+      ops.push({ kind: 'del', key: chunkKey(old.index, chunk) });
+    return ops;
+  }
+}
+
+/** See {@link KvRaftStorage.openTransfer}. */
+export class SnapshotTransferView {
+  readonly meta: SnapshotMeta;
+  readonly #view: KvView;
+  readonly #record: SnapshotRecord;
+
+  constructor(view: KvView, record: SnapshotRecord) {
+    this.#view = view;
+    this.#record = record;
+    this.meta = { index: record.index, term: record.term, config: record.config };
+  }
+
+  chunks(): AsyncIterable<Uint8Array> {
+    return readChunks(this.#view, this.#record);
+  }
+
+  /** Relative keys, in order. */
+  async *machineRecords(): AsyncIterable<readonly [key: string, value: Uint8Array]> {
+    const prefix = machinePrefix(this.#record.generation);
+    for await (const [key, value] of this.#view.iterate(prefixRange(prefix)))
+      yield [key.slice(prefix.length), value];
+  }
+
+  close(): Promise<void> {
+    return this.#view.close();
+  }
+}
+
+async function* readChunks(
+  source: Pick<KvView, 'iterate'>,
+  snapshot: SnapshotRecord,
+): AsyncIterable<Uint8Array> {
+  let next = 0;
+  let crc = 0;
+  const range = { gte: chunkKey(snapshot.index, 0), lt: chunkKey(snapshot.index, snapshot.chunks) };
+  for await (const [key, record] of source.iterate(range)) {
+    if (key !== chunkKey(snapshot.index, next)) break;
+    const chunk = unseal(key, record);
+    crc = continueCrc(crc, chunk);
+    next += 1;
+    yield chunk;
+  }
+  if (next !== snapshot.chunks)
+    throw new StorageCorruptError(`snapshot ${snapshot.index} lacks chunk ${next} of ${snapshot.chunks}`);
+  if (crc !== snapshot.crc)
+    throw new StorageCorruptError(`snapshot ${snapshot.index} does not match its checksum`);
+}
+
+async function* deletions(kv: KvStore, range: KvRange): AsyncIterable<readonly KvOp[]> {
+  let ops: KvOp[] = [];
+  for await (const [key] of kv.iterate(range)) {
+    ops.push({ kind: 'del', key });
+    if (ops.length < CLEAR_KEYS_PER_BATCH) continue;
+    yield ops;
+    ops = [];
+  }
+  if (ops.length > 0) yield ops;
+}
+
+function required(kv: KvStore, key: string): Uint8Array {
+  const record = kv.get(key);
+  if (record === undefined) throw new StorageCorruptError(`record ${key} is missing`);
+  return record;
+}
+
+async function bootstrap(kv: KvStore, options: StorageOptions): Promise<void> {
+  for (const prefix of ['raft!', 'log!', 'snap!', 'sm!']) {
+    for await (const [key] of kv.iterate({ ...prefixRange(prefix), limit: 1 })) {
+      throw new StorageCorruptError(`record ${IDENTITY_KEY} is missing although there is ${key}`);
+    }
+  }
+  const hard: HardRecord = { seq: 0, currentTerm: 0 as Term, votedFor: null };
+  const snapshot: SnapshotRecord = {
+    index: 0 as LogIndex,
+    term: 0 as Term,
+    config: options.bootstrap,
+    chunks: 0,
+    bytes: 0,
+    crc: 0,
+    generation: 1,
+  };
+  const ops: KvOp[] = [
+    { kind: 'put', key: IDENTITY_KEY, value: encodeIdentity(options.identity) },
+    { kind: 'put', key: HARD_STATE_KEY, value: encodeHard(hard) },
+    { kind: 'put', key: SNAPSHOT_KEY, value: encodeSnapshot(snapshot) },
+    { kind: 'put', key: LOG_START_KEY, value: encodeLogStart({ index: 1 as LogIndex, chain: 0 }) },
+  ];
+  await kv.batch(ops, { sync: true });
+}
+
+/** What must hold between the records (raft.md item 47). */
+function checkTogether(hard: HardRecord, snapshot: SnapshotRecord, packs: LogPacks): void {
+  const { firstIndex, lastIndex } = packs;
+  const lastTerm = packs.termAt(lastIndex) ?? snapshot.term;
+  if (hard.currentTerm < lastTerm || hard.currentTerm < snapshot.term) {
+    throw new StorageCorruptError(
+      `the stored term ${hard.currentTerm} is below the log's (${Math.max(lastTerm, snapshot.term)})`,
+    );
+  }
+  if (firstIndex > snapshot.index + 1) {
+    throw new StorageCorruptError(
+      `the log begins at ${firstIndex}, but the snapshot ends at ${snapshot.index}`,
+    );
+  }
+  if (lastIndex < snapshot.index) {
+    throw new StorageCorruptError(`the log ends at ${lastIndex}, before the snapshot at ${snapshot.index}`);
+  }
+  const termThere = packs.termAt(snapshot.index);
+  if (termThere !== null && termThere !== snapshot.term) {
+    throw new StorageCorruptError(
+      `entry ${snapshot.index} has term ${termThere}, the snapshot there has ${snapshot.term}`,
+    );
+  }
+}
+
+export type { HardRecord, SnapshotRecord, StorageIdentity } from './records.ts';
