@@ -1,0 +1,242 @@
+/** What each op does to the state. Refusals are results: an op that reached the log never throws. */
+import { isFinal } from '../../api/tasks.ts';
+import {
+  assigned,
+  cancelRequested,
+  canceled,
+  clip,
+  currentAttempt,
+  finished,
+  givenBack,
+  queued,
+  started,
+  superseded,
+} from './lifecycle.ts';
+import { STATE_LIMITS } from './limits.ts';
+import type { Op, OpResult } from './ops.ts';
+import type { AttemptRecord, NodeRecord, NodeRegistration, TaskRecord } from './records.ts';
+import { submitTasks } from './submit.ts';
+import type { Changes, TaskState } from './task-state.ts';
+
+const DONE: OpResult = { kind: 'done' };
+const DUPLICATE: OpResult = { kind: 'duplicate' };
+const SUPERSEDED: OpResult = { kind: 'superseded' };
+
+export function applyOp(state: TaskState, changes: Changes, op: Op): OpResult {
+  switch (op.op) {
+    case 'submit':
+      return submitTasks(state, changes, op.tasks, op.atomic);
+    case 'stage':
+      return stage(state, changes, op);
+    case 'unstage':
+      return state.staged.delete(op.batch) ? DONE : DUPLICATE;
+    case 'assign':
+      return assign(state, changes, op);
+    case 'start':
+      return start(state, changes, op.task, op.token);
+    case 'finish':
+      return finish(state, changes, op);
+    case 'release':
+    case 'lost':
+      return giveBack(state, changes, op.task, op.token, op.reason);
+    case 'cancel':
+      return cancel(state, changes, op.task);
+    case 'due':
+      return due(state, changes);
+    case 'nodeUp':
+      return nodeUp(state, changes, op.node);
+    case 'nodeDown':
+      return nodeDown(state, changes, op.node, op.reason);
+    case 'drain':
+      return drain(state, changes, op);
+    case 'pause':
+      state.paused = op.paused;
+      return DONE;
+    case 'retire':
+      state.tasks.retire(changes.ctx.index, op.through);
+      return DONE;
+    default:
+      // An op of a newer version: refused alike by every server that does not know it.
+      return refused('INVALID', `unknown operation ${JSON.stringify((op as { op?: unknown }).op)}`);
+  }
+}
+
+function refused(code: 'NOT_FOUND' | 'CONFLICT' | 'INVALID', message: string): OpResult {
+  return { kind: 'refused', code, message };
+}
+
+function noTask(id: string): OpResult {
+  return refused('NOT_FOUND', `there is no task ${id}`);
+}
+
+function stage(state: TaskState, changes: Changes, op: Extract<Op, { op: 'stage' }>): OpResult {
+  const known = state.staged.get(op.batch) ?? { term: changes.ctx.term, parts: 0, tasks: [] };
+  if (known.parts !== op.part) {
+    state.staged.delete(op.batch);
+    return refused('CONFLICT', `part ${op.part} of the batch came where part ${known.parts} was expected`);
+  }
+  const tasks = [...known.tasks, ...op.tasks];
+  if (op.last) {
+    state.staged.delete(op.batch);
+    return submitTasks(state, changes, tasks, true);
+  }
+  if (op.part === 0 && state.staged.size >= STATE_LIMITS.stagedBatchesMax) {
+    return refused('CONFLICT', `${STATE_LIMITS.stagedBatchesMax} batches are being handed in already`);
+  }
+  state.staged.set(op.batch, { term: known.term, parts: known.parts + 1, tasks });
+  return DONE;
+}
+
+function assign(state: TaskState, changes: Changes, op: Extract<Op, { op: 'assign' }>): OpResult {
+  const task = state.tasks.get(op.task);
+  if (task === undefined) return noTask(op.task);
+  if (task.status !== 'queued') return refused('CONFLICT', `task ${op.task} is ${task.status}`);
+  // The token must name one attempt, so an entry assigns a task at most once.
+  if (task.attempts.at(-1)?.token === changes.ctx.index) {
+    return refused('CONFLICT', `task ${op.task} was assigned by this entry before`);
+  }
+  const node = state.nodes.get(op.node);
+  if (node === undefined || !node.up || node.draining) {
+    return refused('CONFLICT', `node ${op.node} takes no tasks`);
+  }
+  state.change(changes, assigned(changes.ctx, task, op.node, op.placement));
+  return DONE;
+}
+
+function start(state: TaskState, changes: Changes, id: string, token: number): OpResult {
+  const task = state.tasks.get(id);
+  if (task === undefined) return state.tasks.archive.findId(id) === 0 ? noTask(id) : SUPERSEDED;
+  const attempt = currentAttempt(task);
+  if (attempt?.token !== token) return SUPERSEDED;
+  if (task.status === 'running') return DUPLICATE;
+  state.change(changes, started(changes.ctx, task, attempt));
+  return DONE;
+}
+
+function finish(state: TaskState, changes: Changes, op: Extract<Op, { op: 'finish' }>): OpResult {
+  const { ctx } = changes;
+  const task = state.tasks.get(op.task);
+  if (task === undefined) {
+    const { archive } = state.tasks;
+    const finishSeq = archive.findId(op.task);
+    if (finishSeq === 0) return noTask(op.task);
+    const late = lateAttempt(archive.readUnamended(finishSeq), op.token);
+    if (late === 'recorded') return DUPLICATE;
+    if (late !== null) archive.amend(ctx, finishSeq, op.token);
+    return SUPERSEDED;
+  }
+  const attempt = currentAttempt(task);
+  if (attempt?.token === op.token) {
+    state.change(changes, finished(ctx, task, attempt, op));
+    return DONE;
+  }
+  const late = lateAttempt(task, op.token);
+  if (late === 'recorded') return DUPLICATE;
+  if (late !== null) state.change(changes, superseded(ctx, task, late));
+  return SUPERSEDED;
+}
+
+/** The replaced attempt that this token names; 'recorded' if its own result was accepted; null if there is nothing to note. */
+function lateAttempt(task: TaskRecord, token: number): AttemptRecord | 'recorded' | null {
+  const attempt = task.attempts.find((candidate) => candidate.token === token);
+  if (attempt === undefined || attempt.outcome === 'superseded' || attempt.outcome === null) return null;
+  return attempt.outcome === 'lost' ? attempt : 'recorded';
+}
+
+function giveBack(state: TaskState, changes: Changes, id: string, token: number, why: string): OpResult {
+  const task = state.tasks.get(id);
+  if (task === undefined) return state.tasks.archive.findId(id) === 0 ? noTask(id) : SUPERSEDED;
+  const attempt = currentAttempt(task);
+  if (attempt?.token !== token) return SUPERSEDED;
+  state.change(changes, givenBack(changes.ctx, task, attempt, why));
+  return DONE;
+}
+
+function cancel(state: TaskState, changes: Changes, id: string): OpResult {
+  const task = state.tasks.get(id);
+  if (task === undefined) {
+    const finishSeq = state.tasks.archive.findId(id);
+    if (finishSeq === 0) return noTask(id);
+    return refused('CONFLICT', `task ${id} has ended already (${state.tasks.archive.statusOf(finishSeq)})`);
+  }
+  const attempt = currentAttempt(task);
+  if (attempt === null) {
+    state.change(changes, canceled(changes.ctx, task, 'canceled before it was started'));
+    return DONE;
+  }
+  if (task.cancelRequested) return DUPLICATE;
+  state.change(changes, cancelRequested(changes.ctx, task, attempt.node));
+  return DONE;
+}
+
+function due(state: TaskState, changes: Changes): OpResult {
+  for (let moved = 0; moved < STATE_LIMITS.duePerOpMax; moved += 1) {
+    const task = state.tasks.takeDue(changes.ctx.at);
+    if (task === null) return { kind: 'more', more: false };
+    state.change(changes, queued(changes.ctx, task, 'its time has come'));
+  }
+  const next = state.tasks.nextDueAt();
+  return { kind: 'more', more: next !== null && next <= changes.ctx.at };
+}
+
+function nodeUp(state: TaskState, changes: Changes, registration: NodeRegistration): OpResult {
+  const known = state.nodes.get(registration.id);
+  if (known === undefined && state.nodes.size >= STATE_LIMITS.nodesMax && !forgetOldestDown(state)) {
+    return refused('CONFLICT', `${STATE_LIMITS.nodesMax} nodes are registered and none of them is down`);
+  }
+  const { id, role, address, slots, cpus, memoryMb, labels, instance } = registration;
+  const node: NodeRecord = {
+    ...{ id, role, address, slots, cpus, memoryMb, labels, instance },
+    up: true,
+    draining: known?.draining ?? false,
+    drainUntil: known?.drainUntil ?? null,
+    since: known?.up === true ? known.since : changes.ctx.at,
+    reason: null,
+    index: changes.ctx.index,
+  };
+  state.putNode(changes, node);
+  return DONE;
+}
+
+function forgetOldestDown(state: TaskState): boolean {
+  let oldest: NodeRecord | null = null;
+  for (const node of state.nodes.values()) {
+    if (node.up || state.tasks.onNode(node.id).size > 0) continue;
+    if (oldest === null || node.since < oldest.since) oldest = node;
+  }
+  return oldest !== null && state.nodes.delete(oldest.id);
+}
+
+function nodeDown(state: TaskState, changes: Changes, id: string, reason: string): OpResult {
+  const node = state.nodes.get(id);
+  const held = [...state.tasks.onNode(id)]
+    .map((task) => state.tasks.get(task))
+    .filter((task) => task !== undefined)
+    .sort((a, b) => a.seq - b.seq);
+  if (node === undefined && held.length === 0) return refused('NOT_FOUND', `there is no node ${id}`);
+  if (node?.up === false && held.length === 0) return DUPLICATE;
+  const { ctx } = changes;
+  if (node?.up === true) {
+    state.putNode(changes, { ...node, up: false, since: ctx.at, reason: clip(reason), index: ctx.index });
+  }
+  for (const task of held) {
+    const attempt = currentAttempt(task);
+    if (attempt !== null)
+      state.change(changes, givenBack(ctx, task, attempt, `node ${id} was lost: ${reason}`));
+  }
+  return DONE;
+}
+
+function drain(state: TaskState, changes: Changes, op: Extract<Op, { op: 'drain' }>): OpResult {
+  const node = state.nodes.get(op.node);
+  if (node === undefined) return refused('NOT_FOUND', `there is no node ${op.node}`);
+  const { ctx } = changes;
+  const drainUntil = op.drain && op.deadlineMs !== null ? ctx.at + op.deadlineMs : null;
+  state.putNode(changes, { ...node, draining: op.drain, drainUntil, index: ctx.index });
+  return DONE;
+}
+
+/** Whether a status admits `retry`: a new task of the same content. */
+export function mayRepeat(task: TaskRecord): boolean {
+  return isFinal(task.status);
+}

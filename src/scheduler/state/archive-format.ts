@@ -1,0 +1,109 @@
+/**
+ * The archive in the store, key by key (numbers in keys have 16 digits):
+ *
+ * - `a!<first finish number>`: a segment, finished tasks of consecutive finish numbers; one line each (record-codec.ts).
+ * - `x!<first finish number>`: what the index in memory needs of the same tasks.
+ * - `m!<finish number>!<token>`: a replaced attempt of an archived task came back late.
+ *
+ * Every value begins with a line that holds the log index which its first content belongs to.
+ */
+import { FINAL_STATUSES } from '../../api/tasks.ts';
+import type { FinalStatus } from '../../api/tasks.ts';
+import { decodeTask } from './record-codec.ts';
+import type { EntryContext, TaskRecord } from './records.ts';
+
+export const BODY_PREFIX = 'a!';
+export const INDEX_PREFIX = 'x!';
+export const AMENDMENT_PREFIX = 'm!';
+const KEY_DIGITS = 16;
+const LINE_BREAK = 10;
+
+/** Structurally the KvOp of the store. */
+export type ArchiveWrite =
+  | { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly kind: 'del'; readonly key: string };
+
+/** An attempt that came back late, with the entry that said so. */
+export interface Amendment extends EntryContext {
+  readonly finishSeq: number;
+  readonly token: number;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function keyNumber(value: number): string {
+  return value.toString().padStart(KEY_DIGITS, '0');
+}
+
+export function bodyKey(first: number): string {
+  return `${BODY_PREFIX}${keyNumber(first)}`;
+}
+
+export function indexKey(first: number): string {
+  return `${INDEX_PREFIX}${keyNumber(first)}`;
+}
+
+export function amendmentKey(amendment: Amendment): string {
+  return `${AMENDMENT_PREFIX}${keyNumber(amendment.finishSeq)}!${keyNumber(amendment.token)}`;
+}
+
+type IndexRow = readonly [seq: number, id: string, status: number, finishedAt: number, key: string | 0];
+
+/** `lines`: the tasks as encodeTask made them. */
+export function encodeSegment(
+  tasks: readonly TaskRecord[],
+  lines: readonly string[],
+): { readonly body: Uint8Array; readonly index: Uint8Array } {
+  const rows = tasks.map((task): IndexRow => [
+    task.seq,
+    task.id,
+    FINAL_STATUSES.indexOf(task.status as FinalStatus),
+    task.finishedAt ?? 0,
+    task.key ?? 0,
+  ]);
+  const head = `${tasks[0]?.index ?? 0}\n`;
+  return {
+    body: encoder.encode(`${head}${lines.join('\n')}\n`),
+    index: encoder.encode(`${head}${JSON.stringify(rows)}`),
+  };
+}
+
+export function decodeSegmentIndex(value: Uint8Array): readonly {
+  readonly seq: number;
+  readonly id: string;
+  readonly status: FinalStatus;
+  readonly finishedAt: number;
+  readonly key: string | null;
+}[] {
+  const rows = JSON.parse(decoder.decode(value.subarray(value.indexOf(LINE_BREAK) + 1))) as IndexRow[];
+  return rows.map(([seq, id, status, finishedAt, key]) => ({
+    seq,
+    id,
+    status: FINAL_STATUSES[status] ?? 'failed',
+    finishedAt,
+    key: key === 0 ? null : key,
+  }));
+}
+
+/** The record at `position` (from 0) of a segment's body. */
+export function recordOfSegment(body: Uint8Array, position: number): TaskRecord {
+  let start = body.indexOf(LINE_BREAK) + 1;
+  for (let skipped = 0; skipped < position; skipped += 1) start = body.indexOf(LINE_BREAK, start) + 1;
+  const end = body.indexOf(LINE_BREAK, start);
+  if (end < 0) throw new Error(`the archive's segment has no record ${position}`);
+  return decodeTask(decoder.decode(body.subarray(start, end)));
+}
+
+export function encodeAmendment(amendment: Amendment): Uint8Array {
+  return encoder.encode(`${amendment.index}\n${JSON.stringify(amendment)}`);
+}
+
+export function decodeAmendment(value: Uint8Array): Amendment {
+  return JSON.parse(decoder.decode(value.subarray(value.indexOf(LINE_BREAK) + 1))) as Amendment;
+}
+
+/** The log index that the value's first content belongs to. */
+export function indexOfValue(value: Uint8Array): number {
+  return Number(decoder.decode(value.subarray(0, Math.max(0, value.indexOf(LINE_BREAK)))));
+}

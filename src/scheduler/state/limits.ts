@@ -1,0 +1,24 @@
+/** Limits of the replicated state. They are part of its meaning: every server must use the same. */
+export const STATE_LIMITS = {
+  /** Timeline entries kept per task: the first ones and the latest ones. */
+  timelineHead: 40,
+  timelineTail: 160,
+  /** Attempts kept per task (losses of nodes are not limited otherwise): the first ones and the latest ones. */
+  attemptsHead: 20,
+  attemptsTail: 80,
+  /** Longest wait between two attempts, unless the task itself asks for a longer one. */
+  backoffMsMax: 3_600_000,
+  /** Scheduled tasks that one `due` moves. */
+  duePerOpMax: 10_000,
+  /** Finished tasks that one `retire` drops. */
+  retirePerOpMax: 10_000,
+  /** Batches that are being handed in in parts. */
+  stagedBatchesMax: 64,
+  /** Registered nodes, those that are down included; the ones longest down make room. */
+  nodesMax: 2_000,
+  /** Characters kept of a reason. */
+  reasonCharsMax: 1_000,
+} as const;
+
+/** How long finished tasks are kept, whichever comes first. */
+export const RETENTION = { ageMs: 7 * 24 * 3_600_000, tasksMax: 1_000_000 } as const;
