@@ -1,0 +1,186 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+import type { UpgradeRouter } from '../../net/upgrade.ts';
+import type { Message, NodeId } from '../core/types.ts';
+import type { RaftLogger } from '../raft-logger.ts';
+import type { Timers } from '../timers.ts';
+import { TRANSPORT_VERSION } from './codec.ts';
+import { InboundConnection, refuseInbound } from './inbound-connection.ts';
+import { PeerConnection } from './peer-connection.ts';
+import {
+  HEADER_CLUSTER,
+  HEADER_NODE,
+  HEADER_TARGET,
+  HEADER_VERSION,
+  RAFT_PROTOCOL,
+  TRANSPORT_DEFAULTS,
+} from './transport-settings.ts';
+import type { PeerAddress, TransportSettings } from './transport-settings.ts';
+import type { RaftTransport } from './transport.ts';
+
+export interface HttpTransportOptions {
+  readonly clusterId: string;
+  readonly self: NodeId;
+  /** Everybody but `self`; more may come by {@link HttpTransport.setPeer}. */
+  readonly peers: ReadonlyMap<NodeId, PeerAddress>;
+  /** Accepts the peers' connections. Its guard checks the token. */
+  readonly router: UpgradeRouter;
+  /** Sent as bearer token when dialing. */
+  readonly token: string | null;
+  readonly timers: Timers;
+  readonly log: RaftLogger;
+  readonly settings?: Partial<TransportSettings>;
+}
+
+/**
+ * Messages between servers over connections upgraded from HTTP, on the port each server already has: one per ordered
+ * pair, dialed by the sender.
+ */
+export class HttpTransport implements RaftTransport {
+  onMessage: ((message: Message) => void) | null = null;
+  onPeerLost: ((peer: NodeId) => void) | null = null;
+  readonly #options: HttpTransportOptions;
+  readonly #settings: TransportSettings;
+  readonly #addresses: Map<NodeId, PeerAddress>;
+  readonly #outbound = new Map<NodeId, PeerConnection>();
+  readonly #inbound = new Map<NodeId, InboundConnection>();
+  readonly #heardAtMs = new Map<NodeId, number>();
+  #stopAccepting: (() => void) | null = null;
+  #cancelPing: (() => void) | null = null;
+  #closed = false;
+
+  constructor(options: HttpTransportOptions) {
+    this.#options = options;
+    this.#settings = { ...TRANSPORT_DEFAULTS, ...options.settings };
+    this.#addresses = new Map(options.peers);
+    this.#addresses.delete(options.self);
+  }
+
+  start(): void {
+    this.#stopAccepting = this.#options.router.handle(RAFT_PROTOCOL, (socket, headers) =>
+      this.#accept(socket, headers),
+    );
+    for (const [peer, address] of this.#addresses) this.#connect(peer, address);
+    this.#schedulePing();
+  }
+
+  send(to: NodeId, message: Message): void {
+    this.#outbound.get(to)?.send(message);
+  }
+
+  /** Adds a peer, moves it to another address, or (null) forgets it. */
+  setPeer(peer: NodeId, address: PeerAddress | null): void {
+    if (peer === this.#options.self || this.#closed) return;
+    const known = this.#addresses.get(peer);
+    if (known?.host === address?.host && known?.port === address?.port) return;
+    this.#outbound.get(peer)?.close();
+    this.#outbound.delete(peer);
+    if (address === null) {
+      this.#addresses.delete(peer);
+      this.#inbound.get(peer)?.close();
+      return;
+    }
+    this.#addresses.set(peer, address);
+    if (this.#stopAccepting !== null) this.#connect(peer, address);
+  }
+
+  lastContactMs(): ReadonlyMap<NodeId, number | null> {
+    const now = this.#options.timers.nowMs();
+    const contacts = new Map<NodeId, number | null>();
+    for (const peer of this.#addresses.keys()) {
+      const heardAtMs = this.#heardAtMs.get(peer);
+      contacts.set(peer, heardAtMs === undefined ? null : now - heardAtMs);
+    }
+    return contacts;
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    this.onMessage = null;
+    this.onPeerLost = null;
+    this.#stopAccepting?.();
+    this.#cancelPing?.();
+    for (const connection of this.#outbound.values()) connection.close();
+    for (const connection of this.#inbound.values()) connection.close();
+    this.#outbound.clear();
+    this.#inbound.clear();
+    return Promise.resolve();
+  }
+
+  #connect(peer: NodeId, address: PeerAddress): void {
+    const { clusterId, self, token, timers, log } = this.#options;
+    const connection = new PeerConnection({
+      peer,
+      address,
+      headers: {
+        [HEADER_CLUSTER]: clusterId,
+        [HEADER_NODE]: self,
+        [HEADER_TARGET]: peer,
+        [HEADER_VERSION]: String(TRANSPORT_VERSION),
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      },
+      settings: this.#settings,
+      timers,
+      log,
+      onHeard: () => this.#heard(peer),
+      onLost: () => this.onPeerLost?.(peer),
+    });
+    this.#outbound.set(peer, connection);
+    connection.start();
+  }
+
+  #accept(socket: Socket, headers: IncomingHttpHeaders): void {
+    const { self, log } = this.#options;
+    const refusal = this.#refusal(headers);
+    const peer = String(headers[HEADER_NODE] ?? '') as NodeId;
+    if (refusal !== null) {
+      log.warn(`raft: refused a connection from ${JSON.stringify(peer)}: ${refusal}`);
+      refuseInbound(socket, refusal);
+      return;
+    }
+    // A second one from the same peer is its new one; the old one may be half dead.
+    this.#inbound.get(peer)?.close();
+    const connection: InboundConnection = new InboundConnection({
+      socket,
+      peer,
+      self,
+      frameBytesMax: this.#settings.frameBytesMax,
+      onMessage: (message) => this.onMessage?.(message),
+      onHeard: () => this.#heard(peer),
+      onClosed: (fault) => {
+        if (fault !== null) log.warn(`raft: closed the connection from ${peer}: ${fault}`);
+        if (this.#inbound.get(peer) === connection) this.#inbound.delete(peer);
+      },
+    });
+    this.#inbound.set(peer, connection);
+  }
+
+  /** Why a connection can't be accepted; null if it can. */
+  #refusal(headers: IncomingHttpHeaders): string | null {
+    const { clusterId, self } = this.#options;
+    const version = headers[HEADER_VERSION];
+    if (version !== String(TRANSPORT_VERSION)) {
+      return `it speaks version ${String(version)} of the protocol, this server ${TRANSPORT_VERSION}`;
+    }
+    const cluster = headers[HEADER_CLUSTER];
+    if (cluster !== clusterId) return `it is of cluster ${String(cluster)}, this server of ${clusterId}`;
+    const target = headers[HEADER_TARGET];
+    if (target !== self) return `it looks for ${String(target)}, this is ${self}: check the peers' addresses`;
+    const node = headers[HEADER_NODE];
+    if (typeof node !== 'string' || node === '') return 'it does not say who it is';
+    if (node === self) return `it calls itself ${self}, as this server does: ids must be unique`;
+    return null;
+  }
+
+  #heard(peer: NodeId): void {
+    this.#heardAtMs.set(peer, this.#options.timers.nowMs());
+  }
+
+  #schedulePing(): void {
+    this.#cancelPing = this.#options.timers.after(this.#settings.pingEveryMs, () => {
+      for (const connection of this.#outbound.values()) connection.ping();
+      for (const connection of this.#inbound.values()) connection.age();
+      this.#schedulePing();
+    });
+  }
+}

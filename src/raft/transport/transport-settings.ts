@@ -1,0 +1,40 @@
+/** Limits and times of the connections between servers. */
+export interface TransportSettings {
+  /** A longer frame closes the connection. Must exceed the largest proposal and the largest snapshot chunk. */
+  readonly frameBytesMax: number;
+  /** What may wait for one peer, beyond which messages to it are dropped. */
+  readonly queueMessagesMax: number;
+  readonly queueBytesMax: number;
+  /** Each connection is tested this often. */
+  readonly pingEveryMs: number;
+  /** After this many unanswered tests it counts as dead: TCP itself would try for many minutes. */
+  readonly missedPingsMax: number;
+  readonly dialTimeoutMs: number;
+  readonly redialMsMin: number;
+  readonly redialMsMax: number;
+}
+
+/** Two silent election timeouts (of at most 400 ms) make a connection dead. */
+export const TRANSPORT_DEFAULTS: TransportSettings = {
+  frameBytesMax: 16 * 1024 * 1024,
+  queueMessagesMax: 1_024,
+  queueBytesMax: 24 * 1024 * 1024,
+  pingEveryMs: 200,
+  missedPingsMax: 4,
+  dialTimeoutMs: 800,
+  redialMsMin: 50,
+  redialMsMax: 500,
+};
+
+export const RAFT_PROTOCOL = 'clb-raft';
+export const HEADER_CLUSTER = 'x-clb-cluster';
+export const HEADER_NODE = 'x-clb-node';
+/** The node the dialer believes to call. */
+export const HEADER_TARGET = 'x-clb-target';
+export const HEADER_VERSION = 'x-clb-version';
+
+/** Where a peer is dialed. */
+export interface PeerAddress {
+  readonly host: string;
+  readonly port: number;
+}

@@ -1,0 +1,20 @@
+import type { Message, NodeId } from '../core/types.ts';
+
+/**
+ * Carries messages between the servers of a cluster: one-way, unreliable. A message may be lost, doubled, delayed or
+ * overtaken; Raft is made for that. So nothing here is acknowledged or kept for a peer that is not there.
+ */
+export interface RaftTransport {
+  /** Begins to connect and to accept. */
+  start(): void;
+  /** Never blocks and never throws; drops the message if the peer is away or its queue is full. */
+  send(to: NodeId, message: Message): void;
+  /** Set before `start`. Called for each message that arrives for this server. */
+  onMessage: ((message: Message) => void) | null;
+  /** Set before `start`. What was sent to this peer lately may be lost. */
+  onPeerLost: ((peer: NodeId) => void) | null;
+  /** Milliseconds since each peer was last heard of (whatever it sent); null: never. */
+  lastContactMs(): ReadonlyMap<NodeId, number | null>;
+  /** Drops everything that is queued or under way. Nothing is sent or received afterwards. */
+  close(): Promise<void>;
+}
