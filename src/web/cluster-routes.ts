@@ -1,0 +1,138 @@
+/** /v1/nodes, /v1/raft, /v1/events: the cluster itself. */
+import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { ApiError } from '../api/errors.ts';
+import type { Cluster } from '../api/cluster.ts';
+import { LIMITS } from '../api/limits.ts';
+import { streamEvents } from './event-stream.ts';
+import { checked, flag, invalid, queryOf, shortened, wholeNumber } from './input.ts';
+import { parseJson } from './request-body.ts';
+import { faultInjectionOff, stopRequestSchema } from './stop.ts';
+import { read } from './task-routes.ts';
+import type { TaskRouteDeps } from './task-routes.ts';
+
+const NODE_CHARS_MAX = 64;
+const LOG_ENTRIES_DEFAULT = 100;
+
+const drainSchema = z.strictObject({
+  drain: z.boolean(),
+  deadlineMs: z.int().min(0).max(LIMITS.timeoutMsMax).nullable().optional(),
+});
+
+/**
+ * Reaches another node's POST /stop; resolves to what it says. @throws ApiError NOT_FOUND where no address of it is known
+ * here, UNAVAILABLE where it does not answer, or what it answered.
+ */
+export type StopNode = (id: string, stopped: boolean) => Promise<boolean>;
+
+export interface ClusterRouteDeps extends TaskRouteDeps {
+  readonly nodeId: string;
+  /** null: fault injection is off. */
+  readonly stopNode: StopNode | null;
+}
+
+export function mountClusterRoutes(deps: ClusterRouteDeps): void {
+  mountNodeRoutes(deps);
+  mountRaftRoutes(deps);
+  const { shell, local } = deps;
+  shell.route('get', '/v1/events', (req, res) => streamEvents(shell.events, local(), req, res));
+}
+
+function mountNodeRoutes(deps: ClusterRouteDeps): void {
+  const { shell, gate, local } = deps;
+  const { answers, bodies } = shell;
+
+  shell.route('get', '/v1/nodes', async (req, res) => {
+    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    await read(gate, local, req, res, stale, (cluster) => {
+      answers.json(res, 200, { nodes: cluster.nodes() });
+    });
+  });
+
+  shell.route('post', '/v1/nodes/:id/drain', async (req, res) => {
+    const id = nodeId(req.params['id']);
+    queryOf(req, []);
+    const body = await bodies.read(req, res, LIMITS.bodyBytesMax);
+    await gate.call(req, res, {
+      body,
+      // It sets what it says, however often.
+      repeatable: () => true,
+      run: async (cluster) => {
+        const { drain, deadlineMs = null } = checked(drainSchema, parseJson(body), ['drain', 'deadlineMs']);
+        await cluster.drain(id, drain, deadlineMs);
+        const node = cluster.nodes().find((candidate) => candidate.id === id);
+        if (node === undefined) throw new ApiError('NOT_FOUND', `no node ${shortened(id)}`);
+        answers.json(res, 200, node);
+      },
+    });
+  });
+
+  shell.route('post', '/v1/nodes/:id/stop', async (req, res) => {
+    const id = nodeId(req.params['id']);
+    queryOf(req, []);
+    const body = await bodies.read(req, res, LIMITS.bodyBytesMax);
+    const { stopped } = checked(stopRequestSchema, parseJson(body), ['stopped']);
+    if (deps.stopNode === null) throw faultInjectionOff();
+    if (id === deps.nodeId) {
+      await answerOwnStop(deps, res, stopped);
+      return;
+    }
+    try {
+      answers.json(res, 200, { stopped: await deps.stopNode(id, stopped) });
+    } catch (error) {
+      const unknownHere = error instanceof ApiError && error.code === 'NOT_FOUND';
+      if (!unknownHere) throw error;
+      // The master knows the addresses of workers too.
+      await gate.call(req, res, { body, repeatable: () => true, run: () => Promise.reject(error) });
+    }
+  });
+}
+
+async function answerOwnStop(deps: ClusterRouteDeps, res: ServerResponse, stopped: boolean): Promise<void> {
+  deps.shell.spare(res);
+  deps.shell.answers.json(res, 200, { stopped: await deps.shell.stop.set(stopped) });
+}
+
+function mountRaftRoutes(deps: ClusterRouteDeps): void {
+  const { shell, local } = deps;
+  shell.route('get', '/v1/raft', (req, res) => {
+    queryOf(req, ['stale']);
+    shell.answers.json(res, 200, local().raft());
+  });
+
+  shell.route('get', '/v1/raft/log', (req, res) => {
+    const query = queryOf(req, ['from', 'to', 'stale']);
+    const cluster = local();
+    const { from, to } = logRange(cluster, query.from, query.to);
+    shell.answers.json(res, 200, { entries: from > to ? [] : cluster.raftLog(from, to) });
+  });
+}
+
+/** Both ends inclusive. Without them: the newest. @throws ApiError INVALID */
+function logRange(
+  cluster: Cluster,
+  fromText: string | undefined,
+  toText: string | undefined,
+): { readonly from: number; readonly to: number } {
+  const { firstIndex, lastIndex } = cluster.raft();
+  const entriesMax = LIMITS.raftLogEntriesPerCallMax;
+  const any = { min: 0, max: Number.MAX_SAFE_INTEGER };
+  const from = fromText === undefined ? null : wholeNumber('from', fromText, { ...any, otherwise: 0 });
+  const to =
+    toText === undefined
+      ? Math.min(lastIndex, (from ?? lastIndex) + entriesMax - 1)
+      : wholeNumber('to', toText, { ...any, otherwise: 0 });
+  const first = from ?? Math.max(firstIndex, to - LOG_ENTRIES_DEFAULT + 1);
+  if (to - first + 1 > entriesMax) {
+    throw invalid([
+      { field: 'to', message: `${to - first + 1} entries are above the limit of ${entriesMax} per call` },
+    ]);
+  }
+  return { from: Math.max(first, firstIndex), to: Math.min(to, lastIndex) };
+}
+
+function nodeId(parameter: unknown): string {
+  const id = String(parameter);
+  if (id.length > NODE_CHARS_MAX) throw new ApiError('NOT_FOUND', `no node ${shortened(id)}`);
+  return id;
+}
