@@ -154,6 +154,8 @@ export function resumeSending(server: Server, id: NodeId, peer: Progress): void 
 /** A follower with nothing on its way would learn only from the next heartbeat what is committed. */
 function tellCommit(server: Server, id: NodeId, peer: Progress): void {
   if (peer.state !== 'replicate' || peer.inflights.count > 0) return;
+  // The entries it is about to get will tell it.
+  if (peer.nextIndex <= server.log.lastIndex) return;
   if (peer.sentCommit < minIndex(server.commitIndex, peer.matchIndex)) sendAppend(server, id, peer, 'empty');
 }
 

@@ -257,6 +257,8 @@ export class TestNode {
 /** Messages between nodes, delivered in order of sending; links can be cut one way or both. */
 export class Network {
   readonly nodes = new Map<NodeId, TestNode>();
+  /** Who refused an append, once per refusal. */
+  readonly rejections: NodeId[] = [];
   readonly #cut = new Set<string>();
   #filter: (message: Message) => boolean = () => true;
 
@@ -307,6 +309,7 @@ export class Network {
         if (to === undefined || this.#cut.has(`${message.from}>${message.to}`) || !this.#filter(message))
           continue;
         delivered.push(message);
+        if (message.kind === 'appendRejected') this.rejections.push(message.from);
         to.receive(message);
       }
     }
@@ -324,7 +327,7 @@ export class Network {
   /** Lets `name` time out alone and win, if the others let it. */
   elect(name: string): TestNode {
     const node = this.node(name);
-    for (let i = 0; i < 2 * ELECTION_TICKS && node.status.role !== 'leader'; i++) {
+    for (let i = 0; i < 4 * ELECTION_TICKS && node.status.role !== 'leader'; i++) {
       node.tick();
       this.settle();
     }
