@@ -40,3 +40,33 @@ export function isSupervisedMessage(value: unknown): value is SupervisedMessage 
     (value.kind === 'fault' || value.kind === 'ready')
   );
 }
+
+/**
+ * Turns what a part of the node threw into a fault. Storage faults are not for a restart to mend: the next start would
+ * find the same.
+ */
+export function storageFault(error: unknown, dataDir: string): NodeFault {
+  if (error instanceof NodeFault) return error;
+  const codes = codesOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (codes.some((code) => code.endsWith('_LOCKED'))) {
+    return new NodeFault('STORAGE', `the data folder ${dataDir} is in use by another process`, error);
+  }
+  const isStorage = codes.some((code) => /^(STORAGE_|LEVEL_|OUTBOX_|ENOSPC|EIO|EROFS|EACCES)/.test(code));
+  return new NodeFault(
+    isStorage ? 'STORAGE' : 'CRASH',
+    isStorage ? `data folder ${dataDir}: ${message}` : message,
+    error,
+  );
+}
+
+/** The `code` of an error and of its causes. */
+function codesOf(error: unknown): readonly string[] {
+  const codes: string[] = [];
+  let at: unknown = error;
+  for (let depth = 0; depth < 8 && at instanceof Error; depth += 1) {
+    if ('code' in at && typeof at.code === 'string') codes.push(at.code);
+    at = at.cause;
+  }
+  return codes;
+}

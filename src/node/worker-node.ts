@@ -1,0 +1,114 @@
+import type { Logger } from 'pino';
+import { LINES } from '../api/log.ts';
+import { NodeMetrics } from '../web/metrics.ts';
+import type { WebApp } from '../web/server-app.ts';
+import { createWorkerApp } from '../web/worker-app.ts';
+import { Worker } from '../worker/worker.ts';
+import type { EndOfLife, RunnableNode } from './process-life.ts';
+import { storageFault } from './faults.ts';
+import { advertised, createGuard, formatAddress, HttpHost } from './http-host.ts';
+import { createLines } from './lines.ts';
+import type { NodeLines } from './lines.ts';
+import type { WorkerOptions } from './options.ts';
+import { VERSION } from './version.ts';
+
+/** A node that only runs tasks. `/stop` crashes the worker inside and starts a new one on the same folder. */
+export class WorkerNode implements RunnableNode {
+  readonly #options: WorkerOptions;
+  readonly #log: Logger;
+  readonly #life: EndOfLife;
+  readonly #lines: NodeLines;
+  readonly #metrics: NodeMetrics;
+  readonly #app: WebApp;
+  readonly #host: HttpHost;
+  #worker: Worker | null = null;
+  #stopped = false;
+
+  constructor(options: WorkerOptions, log: Logger, life: EndOfLife) {
+    this.#options = options;
+    this.#log = log;
+    this.#life = life;
+    this.#lines = createLines(options, options.databaseUrl, log);
+    this.#metrics = new NodeMetrics({ id: options.id, version: VERSION });
+    const guard = createGuard(options, options.servers.map(formatAddress));
+    this.#app = createWorkerApp({
+      nodeId: options.id,
+      version: VERSION,
+      guard,
+      lines: this.#lines.lines,
+      stop: options.faultInjection ? this.#stopControl() : null,
+      metrics: this.#metrics,
+      log,
+      readiness: () => this.#readiness(),
+      leader: () => this.#worker?.master ?? null,
+    });
+    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stopped);
+  }
+
+  async start(): Promise<void> {
+    await this.#host.listen();
+    this.#metrics.start();
+    await this.#startWorker();
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker?.stop();
+    this.#metrics.stop();
+    this.#app.close();
+    await Promise.all([this.#host.close(), this.#lines.close()]);
+  }
+
+  async #startWorker(): Promise<void> {
+    const options = this.#options;
+    const worker = new Worker({
+      id: options.id,
+      role: 'worker',
+      address: advertised(options),
+      servers: options.servers.map(formatAddress),
+      slots: options.slots,
+      labels: options.labels,
+      dataDir: options.dataDir,
+      token: options.token,
+      clusterHeaders: {},
+      writeLine: this.#lines.lines.write,
+      log: this.#log,
+      onFatal: (error) => this.#life.end(storageFault(error, options.dataDir)),
+    });
+    try {
+      await worker.start();
+    } catch (error) {
+      throw storageFault(error, options.dataDir);
+    }
+    this.#worker = worker;
+  }
+
+  #stopControl() {
+    const stopped = (): boolean => this.#stopped;
+    return {
+      get stopped(): boolean {
+        return stopped();
+      },
+      set: async (wanted: boolean): Promise<void> => {
+        if (wanted === this.#stopped) return;
+        this.#stopped = wanted;
+        if (wanted) {
+          this.#lines.lines.write(LINES.crash);
+          const worker = this.#worker;
+          this.#worker = null;
+          await worker?.crash();
+        } else {
+          await this.#startWorker();
+          this.#lines.lines.write(LINES.recovered);
+        }
+      },
+    };
+  }
+
+  #readiness(): { readonly ready: boolean; readonly reason: string } {
+    if (this.#worker === null) return { ready: false, reason: this.#stopped ? 'stopped' : 'starting' };
+    const { master } = this.#worker;
+    return master === null
+      ? { ready: false, reason: 'no master found yet' }
+      : { ready: true, reason: `connected to the master, ${master}` };
+  }
+}
