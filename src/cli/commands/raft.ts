@@ -1,0 +1,188 @@
+import type { Command } from 'commander';
+import type { RaftLogEntryView, RaftView } from '../../api/views.ts';
+import type { ServerRaft } from '../../sdk/client.ts';
+import { LIMITS } from '../../api/limits.ts';
+import { onRun, type Context } from '../context.ts';
+import { EXIT, usageError } from '../exit-code.ts';
+import { wholeNumber } from '../flags.ts';
+import { age, NONE, printable } from '../format.ts';
+import type { Column } from '../table.ts';
+import type { Color } from '../terminal.ts';
+
+export function addRaft(program: Command): void {
+  const raft = program
+    .command('raft')
+    .summary('consensus: who leads, how far each server is')
+    .description('Consensus: who leads, how far each server is, what the log holds.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  clb raft
+  clb raft -o json | jq -r .leader
+  clb raft log --from 100 --to 120`,
+    );
+  const status = raft
+    .command('status', { isDefault: true })
+    .summary("each server's role, term and position; who leads since when (default)")
+    .description('Ask every server given for its own view. Exits with 4 where there is no master.');
+  onRun(status, showStatus);
+  const log = raft
+    .command('log')
+    .summary('decoded log entries')
+    .description('Print decoded log entries as the server asked has them (the first that answers).')
+    .option('--from <index>', 'first index (default: the last 20)', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--to <index>',
+      'last index (default: the last there is)',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  clb raft log
+  clb raft log --from 100 --to 120 -o jsonl | jq .data`,
+    );
+  onRun(log, showLog);
+}
+
+async function showStatus(context: Context): Promise<number> {
+  const clb = await context.clb();
+  const servers = await clb.raftAll();
+  const leader = leaderOf(servers);
+  const { terminal } = context;
+  const columns = statusColumns(context, leader);
+  const value = {
+    leader: leader?.id ?? null,
+    leaderSince: leader?.leaderSince ?? null,
+    term: leader?.term ?? null,
+    servers: servers.map(plainServer),
+  };
+  if (terminal.quiet) for (const server of servers) terminal.line(nameOf(server));
+  else if (terminal.format === 'json') terminal.json(value);
+  else terminal.list(terminal.format === 'jsonl' ? [] : servers, columns, nameOf);
+  if (terminal.format === 'jsonl' && !terminal.quiet) {
+    for (const server of value.servers) terminal.line(JSON.stringify(server));
+  }
+  if (leader === null) {
+    terminal.warn('there is no master');
+    return EXIT.noMaster;
+  }
+  if (terminal.format === 'table' && !terminal.quiet) terminal.line(`\n${leadsSince(leader)}`);
+  return 0;
+}
+
+function leadsSince(leader: RaftView): string {
+  const since = leader.leaderSince;
+  const when = since === null ? '' : ` since ${since} (${age(since, Date.now())})`;
+  return `${leader.id} leads${when}, term ${leader.term}, ${leader.voters.length} voters: ${leader.voters.join(', ')}`;
+}
+
+/** Of those that say they lead, the one of the highest term: an isolated one may not know yet. */
+function leaderOf(servers: readonly ServerRaft[]): RaftView | null {
+  return servers.reduce<RaftView | null>((best, server) => {
+    if (server.kind === 'error' || server.raft.role !== 'leader') return best;
+    return best === null || server.raft.term > best.term ? server.raft : best;
+  }, null);
+}
+
+function plainServer(server: ServerRaft): object {
+  if (server.kind === 'ok') return { address: server.server, ...server.raft };
+  return { address: server.server, error: { code: server.error.code, message: server.error.message } };
+}
+
+function nameOf(server: ServerRaft): string {
+  return server.kind === 'ok' ? server.raft.id : server.server;
+}
+
+function statusColumns(context: Context, leader: RaftView | null): readonly Column<ServerRaft>[] {
+  const number = (header: string, value: (raft: RaftView) => number | null): Column<ServerRaft> => ({
+    header,
+    value: (server) => (server.kind === 'ok' ? (value(server.raft)?.toString() ?? NONE) : NONE),
+    align: 'right',
+  });
+  return [
+    { header: 'SERVER', value: nameOf },
+    { header: 'ADDRESS', value: ({ server }) => server },
+    {
+      header: 'ROLE',
+      value: roleOf,
+      paint: (cell, server) => context.terminal.paint(cell, roleColor(server)),
+    },
+    number('TERM', (raft) => raft.term),
+    number('LAST', (raft) => raft.lastIndex),
+    number('COMMIT', (raft) => raft.commitIndex),
+    number('APPLIED', (raft) => raft.appliedIndex),
+    number('LAG', (raft) => lagOf(raft, leader)),
+  ];
+}
+
+function roleOf(server: ServerRaft): string {
+  if (server.kind === 'ok') return server.raft.role;
+  if (server.error.code === 'STOPPED') return 'stopped';
+  return server.error.code === 'UNAVAILABLE' ? `unreachable: ${server.error.message}` : server.error.message;
+}
+
+function roleColor(server: ServerRaft): Color | null {
+  if (server.kind === 'error') return 'red';
+  return server.raft.role === 'leader' ? 'green' : null;
+}
+
+/** Entries it lacks of those the master has, as the master sees it. */
+function lagOf(raft: RaftView, leader: RaftView | null): number | null {
+  if (leader === null) return null;
+  return leader.peers[raft.id]?.lag ?? Math.max(0, leader.lastIndex - raft.lastIndex);
+}
+
+interface LogFlags {
+  readonly from?: number;
+  readonly to?: number;
+}
+
+const LOG_ENTRIES_DEFAULT = 20;
+
+async function showLog(context: Context, command: Command): Promise<number> {
+  const flags = command.opts<LogFlags>();
+  if (flags.from !== undefined && flags.to !== undefined && flags.to < flags.from) {
+    throw usageError('--to is below --from');
+  }
+  const { terminal } = context;
+  const clb = await context.clb();
+  const raft = await clb.raft();
+  const to = Math.min(flags.to ?? raft.lastIndex, raft.lastIndex);
+  const wanted = flags.from ?? Math.max(0, to - LOG_ENTRIES_DEFAULT + 1);
+  const from = Math.max(wanted, raft.firstIndex);
+  if (flags.from !== undefined && from > wanted && from <= to) {
+    terminal.note(`clb: entries before ${from} are in the snapshot, no longer in the log of ${raft.id}`);
+  }
+  const entries: RaftLogEntryView[] = [];
+  // The server gives so many at a time.
+  while (from + entries.length <= to) {
+    const next = from + entries.length;
+    const part = await clb.raftLog({
+      from: next,
+      to: Math.min(to, next + LIMITS.raftLogEntriesPerCallMax - 1),
+    });
+    if (part.length === 0) break;
+    entries.push(...part);
+  }
+  terminal.list(entries, LOG_COLUMNS, (entry) => String(entry.index));
+  return 0;
+}
+
+const DATA_CHARS_MAX = 160;
+
+const LOG_COLUMNS: readonly Column<RaftLogEntryView>[] = [
+  { header: 'INDEX', value: (entry) => String(entry.index), align: 'right' },
+  { header: 'TERM', value: (entry) => String(entry.term), align: 'right' },
+  { header: 'KIND', value: (entry) => entry.kind },
+  { header: 'TIME', value: (entry) => entry.time ?? NONE },
+  { header: 'DATA', value: (entry) => dataText(entry.data) },
+];
+
+function dataText(data: unknown): string {
+  if (data === null || data === undefined) return NONE;
+  const text = printable(JSON.stringify(data));
+  return text.length > DATA_CHARS_MAX ? `${text.slice(0, DATA_CHARS_MAX - 1)}…` : text;
+}

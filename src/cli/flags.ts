@@ -1,0 +1,117 @@
+/** What flags accept. Each parser throws commander's InvalidArgumentError, which names the flag and exits with 2. */
+import { resolve } from 'node:path';
+import { InvalidArgumentError } from 'commander';
+import { NODE_ID_PATTERN, type HostPort, type PeerAddress } from '../node/options.ts';
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `500ms`, `60s`, `1h30m` → milliseconds. */
+export function parseDuration(text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length === 0 || parts.map(([whole]) => whole).join('') !== text) {
+    throw new InvalidArgumentError('Give a number with its unit: 500ms, 60s, 5m, 1h, 7d.');
+  }
+  const ms = parts.reduce((sum, [, number, unit]) => sum + Number(number) * (UNIT_MS[unit ?? ''] ?? 0), 0);
+  return Math.round(ms);
+}
+
+const UNIT_MIB: Readonly<Record<string, number>> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 };
+
+/** `256M`, `1.5G`, `512MiB` → MiB, rounded up. */
+export function parseMemory(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([kmgt])(?:i?b)?$/i.exec(text);
+  if (match === null) throw new InvalidArgumentError('Give a number with its unit: 256M, 2G.');
+  return Math.ceil(Number(match[1]) * (UNIT_MIB[(match[2] ?? '').toLowerCase()] ?? 0));
+}
+
+/** A whole number within the range. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`A whole number from ${min} to ${max} is wanted.`);
+    }
+    return value;
+  };
+}
+
+export const parsePort = wholeNumber(1, 65_535);
+
+/** A number of 0 or more, `0.5` say. */
+export function parseAmount(text: string): number {
+  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('A number of 0 or more is wanted.');
+  return Number(text);
+}
+
+export type StringMap = Readonly<Record<string, string>>;
+
+/** Repeated `K=V`; the value may be empty and may contain `=`. */
+export function collectPairs(text: string, before: StringMap | undefined): StringMap {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Give it as KEY=VALUE.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Repeated, or several separated by commas. */
+export function collectList(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), ...splitList(text)];
+}
+
+export function splitList(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+export function parseHostPort(text: string): HostPort {
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text.trim());
+  const port = Number(match?.[2]);
+  if (match === null || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not of the form HOST:PORT.`);
+  }
+  return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
+}
+
+/** `HOST:PORT,HOST:PORT`, repeatable. */
+export function collectHostPorts(text: string, before: readonly HostPort[] | undefined): readonly HostPort[] {
+  return [...(before ?? []), ...splitList(text).map(parseHostPort)];
+}
+
+export function parseNodeId(text: string): string {
+  if (NODE_ID_PATTERN.test(text)) return text;
+  throw new InvalidArgumentError('A node id has 1 to 63 letters, digits, dots, dashes or underscores.');
+}
+
+/** `ID=HOST:PORT,ID=HOST:PORT`, repeatable. */
+export function collectPeers(
+  text: string,
+  before: readonly PeerAddress[] | undefined,
+): readonly PeerAddress[] {
+  const peers = splitList(text).map((item) => {
+    const at = item.indexOf('=');
+    if (at < 1) throw new InvalidArgumentError(`${JSON.stringify(item)} is not of the form ID=HOST:PORT.`);
+    return { id: parseNodeId(item.slice(0, at)), ...parseHostPort(item.slice(at + 1)) };
+  });
+  const all = [...(before ?? []), ...peers];
+  if (new Set(all.map(({ id }) => id)).size < all.length) {
+    throw new InvalidArgumentError('The same id is named twice.');
+  }
+  return all;
+}
+
+export function parseUrl(text: string): string {
+  if (/^https?:\/\/[^/\s]+\/?$/.test(text) && URL.canParse(text)) return text.replace(/\/$/, '');
+  throw new InvalidArgumentError('Give it as http://HOST:PORT.');
+}
+
+export function parsePath(text: string): string {
+  if (text === '') throw new InvalidArgumentError('A path is wanted.');
+  return resolve(text);
+}

@@ -1,0 +1,36 @@
+/** Entry of the `clb` command: parses, runs, maps what went wrong to an exit code. */
+import { CommanderError } from 'commander';
+import { EXIT, exitCodeOfError, explain } from './exit-code.ts';
+import { buildProgram } from './program.ts';
+
+/** Whoever reads our output may leave early (`| head -1`): that is no error. */
+function endQuietlyOnClosedPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || error.code === 'EOF') process.exit(EXIT.ok);
+    throw error;
+  });
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync([...argv]);
+    return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok;
+  } catch (error) {
+    // Commander has said itself what is wrong; its own code for it is 1.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const lines = explain(error);
+    if (lines.length > 0) process.stderr.write(`clb: ${lines.join('\n')}\n`);
+    return exitCodeOfError(error);
+  }
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
+}
+
+endQuietlyOnClosedPipe(process.stdout);
+endQuietlyOnClosedPipe(process.stderr);
+const exitCode = await main(process.argv);
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+// Kept connections must not keep the process.
+process.exit(exitCode);

@@ -1,0 +1,13 @@
+import type { RunClient, RunDatabase, RunServer, RunUp, RunWorker } from '../node/options.ts';
+
+/** What src/node exports: each runs until the process is told to end. */
+export interface NodeRuntime {
+  readonly runServer: RunServer;
+  readonly runWorker: RunWorker;
+  readonly runClient: RunClient;
+  readonly runDatabase: RunDatabase;
+  readonly runUp: RunUp;
+}
+
+/** Loaded only by the commands that start a node: it brings everything with it, LevelDB too. */
+export type LoadNodeRuntime = () => Promise<NodeRuntime>;

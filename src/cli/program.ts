@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addCancel, addRetry } from './commands/change-task.ts';
+import { addLogs } from './commands/logs.ts';
+import { addDrain, addNodes, addStart, addStop } from './commands/nodes.ts';
+import { addRaft } from './commands/raft.ts';
+import { addRun, addSubmit } from './commands/submit.ts';
+import { addTask } from './commands/task.ts';
+import { addTasks } from './commands/tasks.ts';
+import { addWait } from './commands/wait.ts';
+import { addGlobalOptions } from './context.ts';
+
+const packageFile = new URL('../../package.json', import.meta.url);
+
+/** The whole command line. Parsing throws CommanderError instead of ending the process. */
+export function buildProgram(): Command {
+  const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
+  const program = new Command('clb')
+    .description('CLB, Container Load Balancer: runs scripts and commands on a small, replicated cluster.')
+    .version(version, '-V, --version', 'print the version')
+    .exitOverride()
+    .showHelpAfterError('See `clb COMMAND --help`.')
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      `
+First steps:
+  clb up                       start a cluster on this machine
+  clb run -- echo hello        run something on it
+  clb tasks                    see what was run
+  clb raft                     see who is the master
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 no master or no quorum. run, submit --wait and wait exit with the
+task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C, 125 CLB itself failed.`,
+    );
+  addGlobalOptions(program);
+  program.commandsGroup('Tasks:');
+  addSubmit(program);
+  addRun(program);
+  addTasks(program);
+  addTask(program);
+  addLogs(program);
+  addWait(program);
+  addCancel(program);
+  addRetry(program);
+  program.commandsGroup('Cluster:');
+  addNodes(program);
+  addDrain(program);
+  addRaft(program);
+  addStop(program);
+  addStart(program);
+  return program;
+}

@@ -1,0 +1,29 @@
+/** What the commands have in common that end with a task's own exit code. */
+import type { TaskView } from '../api/tasks.ts';
+import { CliError, exitCodeOfError, explain } from './exit-code.ts';
+import { duration, taskExit } from './format.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Runs `work`; failures of CLB itself end the command with 125. */
+export async function asTaskRunner<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new CliError(exitCodeOfError(error, true), explain(error).join('\n'), { cause: error });
+  }
+}
+
+/** Says on stderr how a task ended, unless it simply succeeded. */
+export function tellEnd(terminal: Terminal, task: TaskView): void {
+  if (task.status === 'succeeded') return;
+  const reason = task.attempts.at(-1)?.reason ?? task.pendingReason;
+  const how = task.status.replace('_', ' ');
+  const exit = task.status === 'failed' && taskExit(task) !== '-' ? ` (${exitText(task)})` : '';
+  const after =
+    task.status === 'timed_out' && task.timeoutMs !== null ? ` after ${duration(task.timeoutMs)}` : '';
+  terminal.note(`clb: task ${task.id} ${how}${after}${exit}${reason === null ? '' : `: ${reason}`}`);
+}
+
+function exitText(task: TaskView): string {
+  return task.result?.signal == null ? `exit code ${taskExit(task)}` : `ended by ${task.result.signal}`;
+}
