@@ -1,0 +1,58 @@
+import type { Executor, ExecutorEvents, LaunchOrder, OutputChunk } from '../src/worker/executor.ts';
+import type { AttemptRef } from '../src/link/protocol.ts';
+
+/** Runs nothing and returns at once: what is left to measure is the coordination. */
+export class InstantExecutor implements Executor {
+  readonly beginBeforeLaunch = false;
+  #events: ExecutorEvents | null = null;
+
+  start(events: ExecutorEvents): Promise<readonly never[]> {
+    this.#events = events;
+    return Promise.resolve([]);
+  }
+
+  launch(order: LaunchOrder): void {
+    const ref = { task: order.task, token: order.token };
+    this.#events?.onStarted(ref);
+    this.#events?.onEnded(ref, {
+      kind: 'finished',
+      outcome: 'succeeded',
+      reason: null,
+      runMs: 0,
+      result: {
+        exitCode: 0,
+        signal: null,
+        stdout: 'ok\n',
+        stderr: '',
+        stdoutBytes: 3,
+        stderrBytes: 0,
+        truncated: false,
+      },
+    });
+  }
+
+  kill(ref: AttemptRef): void {
+    // Whatever was launched is over already.
+    void ref;
+  }
+
+  extendLease(untilMonotonicMs: number): void {
+    void untilMonotonicMs;
+  }
+
+  acknowledge(ref: AttemptRef): void {
+    void ref;
+  }
+
+  readOutput(): Promise<OutputChunk> {
+    return Promise.resolve({ data: new Uint8Array(), nextOffset: 0, end: true });
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  crash(): Promise<void> {
+    return Promise.resolve();
+  }
+}
