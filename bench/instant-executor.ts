@@ -1,5 +1,4 @@
 import type { Executor, ExecutorEvents, LaunchOrder, OutputChunk } from '../src/worker/executor.ts';
-import type { AttemptRef } from '../src/link/protocol.ts';
 
 /** Runs nothing and returns at once: what is left to measure is the coordination. */
 export class InstantExecutor implements Executor {
@@ -31,17 +30,16 @@ export class InstantExecutor implements Executor {
     });
   }
 
-  kill(ref: AttemptRef): void {
+  kill(): void {
     // Whatever was launched is over already.
-    void ref;
   }
 
-  extendLease(untilMonotonicMs: number): void {
-    void untilMonotonicMs;
+  extendLease(): void {
+    // Nothing runs long enough to need it.
   }
 
-  acknowledge(ref: AttemptRef): void {
-    void ref;
+  acknowledge(): void {
+    // Nothing is kept.
   }
 
   readOutput(): Promise<OutputChunk> {
