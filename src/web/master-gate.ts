@@ -139,7 +139,8 @@ export class MasterGate {
     unwatch();
     if (exchange.kind === 'answer' || exchange.kind === 'error') {
       const tried = triedOf(exchange, call);
-      if (tried === 'answered') relay(exchange, res, { [FORWARDED_HEADER]: nodeId });
+      // X-Clb-Node names who was asked; the index is the master's, whose state the answer shows.
+      if (tried === 'answered') relay(exchange, res, { 'x-clb-node': nodeId });
       return tried;
     }
     return exchange.kind === 'not-sent' ? 'not-done' : 'unknown';

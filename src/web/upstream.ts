@@ -14,7 +14,7 @@ const SOCKET_IDLE_MS = 30_000;
 /** Bodies of errors are read whole, to see their code. */
 const ERROR_BODY_BYTES_MAX = 64 * 1024;
 
-/** Set by a server that forwards, with its id; a request that carries it is not forwarded again. On answers: who did. */
+/** Set by a server that forwards, with its id; a request that carries it is not forwarded again. */
 export const FORWARDED_HEADER = 'x-clb-forwarded-by';
 export const CLIENT_PORT_HEADER = 'x-clb-client-port';
 

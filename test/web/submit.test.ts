@@ -228,7 +228,7 @@ describe('POST /v1/tasks/batch', () => {
       answer.json.results.map((result) => result.status),
       [201, 201, 200],
     );
-    assert.equal(answer.json.results[2].task.id, answer.json.results[1].task.id);
+    assert.equal(answer.json.results[2]?.task.id, answer.json.results[1]?.task.id);
     assert.deepEqual(
       cluster.submitted.map(({ idempotencyKey }) => idempotencyKey),
       [null, 'k', 'k'],
@@ -242,7 +242,7 @@ describe('POST /v1/tasks/batch', () => {
     assert.equal(answer.status, 400);
     assert.match(answer.json.error.message, /^tasks\[3\]\.timeoutMs: -1 is below the minimum of 1 \(and /);
     assert.equal(answer.json.error.details.field, 'tasks[3].timeoutMs');
-    assert.equal(answer.json.error.details.problems[1].field, 'tasks[4].nonsense');
+    assert.equal(answer.json.error.details.problems[1]?.field, 'tasks[4].nonsense');
     assert.equal(cluster.submitted.length, 0);
   });
 
@@ -256,8 +256,8 @@ describe('POST /v1/tasks/batch', () => {
       results.map((result) => result.status),
       [400, 201, 400],
     );
-    assert.match(results[0].error.message, /^tasks\[0\]\./);
-    assert.match(results[2].error.message, /^tasks\[2\]\.idempotencyKey: /);
+    assert.match(results[0]!.error.message, /^tasks\[0\]\./);
+    assert.match(results[2]!.error.message, /^tasks\[2\]\.idempotencyKey: /);
     assert.equal(cluster.submitted.length, 1);
   });
 
