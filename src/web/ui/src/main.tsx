@@ -1,0 +1,96 @@
+import { render } from 'preact';
+import { systemClock } from './model/clock.ts';
+import { parseDraft } from './model/draft.ts';
+import type { Draft } from './model/draft.ts';
+import { Api } from './net/api.ts';
+import { Client } from './net/client.ts';
+import { Actions } from './state/actions.ts';
+import type { PendingSend } from './state/actions.ts';
+import { initialState } from './state/app-state.ts';
+import type { AppState } from './state/app-state.ts';
+import { Live } from './state/live.ts';
+import { Store } from './state/store.ts';
+import { Root } from './view/app.tsx';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/layout.css';
+import './styles/controls.css';
+import './styles/tasks.css';
+import './styles/nodes.css';
+import './styles/task-page.css';
+
+const READ_MS_MAX = 6_000;
+const CHANGE_MS_MAX = 15_000;
+/** A browser allows six connections to one host: hidden tabs give theirs back. */
+const HIDDEN_MS_MAX = 5_000;
+const KEPT_UNDER = 'clb.draft';
+
+interface Kept {
+  readonly draft: Draft | null;
+  readonly pending: PendingSend | null;
+}
+
+/** What stood in the form before a reload, and the key of a send whose outcome is open. */
+function readKept(): Kept {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT_UNDER) ?? 'null') as Partial<Kept> | null;
+    const pending = kept?.pending ?? null;
+    const whole = typeof pending?.body === 'string' && typeof pending.key === 'string';
+    return { draft: parseDraft(kept?.draft), pending: whole ? pending : null };
+  } catch {
+    return { draft: null, pending: null };
+  }
+}
+
+function saveKept(draft: Draft, pending: PendingSend | null): void {
+  try {
+    sessionStorage.setItem(KEPT_UNDER, JSON.stringify({ draft, pending }));
+  } catch {
+    // Storage is off or full: a reload then begins with an empty form.
+  }
+}
+
+function start(root: HTMLElement): void {
+  const kept = readKept();
+  const store = new Store<AppState>(initialState(systemClock.now(), kept.draft ?? undefined));
+  const client = new Client({
+    fetch: (input, init) => fetch(input, init),
+    onAnswer: (meta) => live.noteAnswer(meta),
+    readMs: READ_MS_MAX,
+    changeMs: CHANGE_MS_MAX,
+  });
+  const api = new Api(client);
+  const actions = new Actions({
+    store,
+    api,
+    clock: systemClock,
+    randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    keeper: { save: saveKept },
+    pending: kept.pending,
+  });
+  const live = new Live({
+    store,
+    api,
+    clock: systemClock,
+    openEvents: () => new EventSource('/v1/events'),
+    onTask: (task) => actions.noteTask(task),
+  });
+  actions.bind(live);
+  render(<Root app={{ store, actions, live, api }} />, root);
+  live.start();
+  stopWhileHidden(live, store);
+}
+
+function stopWhileHidden(live: Live, store: Store<AppState>): void {
+  let cancel: (() => void) | null = null;
+  document.addEventListener('visibilitychange', () => {
+    cancel?.();
+    cancel = null;
+    if (document.hidden) cancel = systemClock.after(HIDDEN_MS_MAX, () => live.stop());
+    else if (store.get().session === 'in') live.start();
+  });
+}
+
+const root = document.getElementById('app');
+if (root === null) throw new Error('index.html has no #app');
+start(root);

@@ -1,0 +1,140 @@
+import type { TaskPage, TaskStatus, TaskView } from '../../../../api/tasks.ts';
+import type { ClusterEvent } from '../../../../api/views.ts';
+import { toRow } from './task-row.ts';
+import type { TaskRow } from './task-row.ts';
+
+/** Rows the page keeps at most; older ones are reached by filter, search or the command line. */
+export const ROWS_MAX = 500;
+export const PAGE_ROWS = 50;
+
+export interface TaskFilter {
+  readonly status: TaskStatus | null;
+  /** Free text; empty for none. */
+  readonly q: string;
+}
+
+export const NO_FILTER: TaskFilter = { status: null, q: '' };
+
+export type Counts = Readonly<Partial<Record<TaskStatus, number>>>;
+
+/** The list as shown: newest first, without holes from its first row to its last. */
+export interface TaskList {
+  readonly filter: TaskFilter;
+  readonly rows: readonly TaskRow[];
+  /** Where the next older page begins; null when there is none, or when the page keeps no more. */
+  readonly nextCursor: string | null;
+  /** Older tasks exist that this page does not keep. */
+  readonly full: boolean;
+  readonly counts: Counts;
+  readonly loaded: boolean;
+  /** The last answer came from a server that could not ask a majority. */
+  readonly stale: boolean;
+}
+
+export function emptyList(filter: TaskFilter = NO_FILTER, counts: Counts = {}): TaskList {
+  return { filter, rows: [], nextCursor: null, full: false, counts, loaded: false, stale: false };
+}
+
+/** A row with the newer of two states; the same object where nothing is newer, so that it is not drawn again. */
+function newer(known: TaskRow | undefined, row: TaskRow): TaskRow {
+  if (known === undefined || row.index > known.index) return row;
+  // At the same index a fetched row fills in what an event could only announce.
+  return row.index === known.index && row.result !== null && known.result === null ? row : known;
+}
+
+function capped(list: TaskList, rows: readonly TaskRow[]): Pick<TaskList, 'rows' | 'full' | 'nextCursor'> {
+  if (rows.length <= ROWS_MAX) return { rows, full: list.full, nextCursor: list.nextCursor };
+  return { rows: rows.slice(0, ROWS_MAX), full: true, nextCursor: null };
+}
+
+/**
+ * Takes in a fresh first page. What was known below it stays if the page reaches down to a known row; else there may
+ * be a hole, and the older rows are dropped (they can be loaded again).
+ */
+export function withFirstPage(list: TaskList, page: TaskPage, stale: boolean): TaskList {
+  const known = new Map(list.rows.map((row) => [row.id, row]));
+  const fresh = page.tasks.map((task) => newer(known.get(task.id), toRow(task)));
+  const freshIds = new Set(fresh.map((row) => row.id));
+  const last = fresh.at(-1);
+  const reaches = last !== undefined && list.rows.some((row) => freshIds.has(row.id));
+  const tail = reaches
+    ? list.rows.filter((row) => !freshIds.has(row.id) && row.submittedAt <= last.submittedAt)
+    : [];
+  const base: TaskList = {
+    ...list,
+    counts: page.counts,
+    loaded: true,
+    stale,
+    full: tail.length > 0 && list.full,
+    nextCursor: tail.length > 0 ? list.nextCursor : page.nextCursor,
+  };
+  // Without an older page there is nothing below: rows that are not in it have been removed by retention.
+  if (page.nextCursor === null) return { ...base, rows: fresh, full: false, nextCursor: null };
+  return { ...base, ...capped(base, [...fresh, ...tail]) };
+}
+
+/** Adds the page that follows the last row ("load more"). */
+export function withOlderPage(list: TaskList, page: TaskPage, stale: boolean): TaskList {
+  const known = new Set(list.rows.map((row) => row.id));
+  const older = page.tasks.filter((task) => !known.has(task.id)).map(toRow);
+  const base: TaskList = { ...list, counts: page.counts, stale, nextCursor: page.nextCursor };
+  return { ...base, ...capped(base, [...list.rows, ...older]) };
+}
+
+export function withCounts(list: TaskList, counts: Counts): TaskList {
+  return { ...list, counts };
+}
+
+/**
+ * Takes in one task fetched by itself. A new one goes where its time of submission puts it; one that is older than
+ * the last row belongs to a page not loaded yet and is left out.
+ */
+export function withTask(list: TaskList, task: TaskView): TaskList {
+  const at = list.rows.findIndex((row) => row.id === task.id);
+  const known = list.rows[at];
+  const row = newer(known, toRow(task));
+  if (known !== undefined) {
+    return row === known ? list : { ...list, rows: list.rows.with(at, row) };
+  }
+  if (!matches(list.filter, row)) return list;
+  const place = list.rows.findIndex((other) => other.submittedAt <= row.submittedAt);
+  if (place === -1 && (list.nextCursor !== null || list.full)) return list;
+  const rows = list.rows.toSpliced(place === -1 ? list.rows.length : place, 0, row);
+  return { ...list, ...capped(list, rows) };
+}
+
+/** Free text can only be judged by the server, so a new row is never put into a search by guess. */
+function matches(filter: TaskFilter, row: TaskRow): boolean {
+  return filter.q === '' && (filter.status === null || filter.status === row.status);
+}
+
+/** Rows of the list that (still) belong to its filter: a task that finished leaves "running" at once. */
+export function visibleRows(list: TaskList): readonly TaskRow[] {
+  const { status } = list.filter;
+  return status === null ? list.rows : list.rows.filter((row) => row.status === status);
+}
+
+export type TaskChange = Extract<ClusterEvent, { readonly kind: 'task' }>;
+
+/**
+ * Shows at once what an event announces; the fetch that follows brings the rest. The row keeps its old index, so that
+ * the fetched task counts as newer.
+ */
+export function withEvent(list: TaskList, change: TaskChange, index: number): TaskList {
+  const at = list.rows.findIndex((row) => row.id === change.id);
+  const row = list.rows[at];
+  if (row === undefined || row.index >= index) return list;
+  if (row.status === change.status && (change.node ?? row.node) === row.node) return list;
+  const rows = list.rows.with(at, {
+    ...row,
+    status: change.status,
+    node: change.node ?? row.node,
+    attempts: Math.max(row.attempts, change.attempt ?? 0),
+  });
+  return { ...list, rows };
+}
+
+/** Number of all tasks, of every status. */
+export function totalCount(counts: Counts): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0);
+}

@@ -1,0 +1,114 @@
+import type { TaskEvent, TaskPage, TaskRequest, TaskView } from '../../../../api/tasks.ts';
+import type { NodeView, OutputStream, RaftView } from '../../../../api/views.ts';
+import type { TaskFilter } from '../model/task-list.ts';
+import { ApiFailure, isPassing } from './client.ts';
+import type { Client } from './client.ts';
+
+/** An answer, and whether it comes from a server that could not ask a majority. */
+export interface Read<T> {
+  readonly value: T;
+  readonly stale: boolean;
+}
+
+/** The calls this page makes, by their routes (docs/http-api). All throw {@link ApiFailure}. */
+export class Api {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async listTasks(filter: TaskFilter, limit: number, cursor: string | null): Promise<Read<TaskPage>> {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (filter.status !== null) query.set('status', filter.status);
+    if (filter.q !== '') query.set('q', filter.q);
+    if (cursor !== null) query.set('cursor', cursor);
+    const read = await this.#read<TaskPage>('/v1/tasks', query);
+    mustBe(Array.isArray(read.value.tasks), 'a list of tasks');
+    return read;
+  }
+
+  task(id: string): Promise<Read<TaskView>> {
+    return this.#read(`/v1/tasks/${encodeURIComponent(id)}`, new URLSearchParams());
+  }
+
+  async taskEvents(id: string): Promise<readonly TaskEvent[]> {
+    const path = `/v1/tasks/${encodeURIComponent(id)}/events`;
+    const { value } = await this.#read<readonly TaskEvent[] | { readonly events: readonly TaskEvent[] }>(
+      path,
+      new URLSearchParams(),
+    );
+    return 'events' in value ? value.events : value;
+  }
+
+  async nodes(): Promise<Read<readonly NodeView[]>> {
+    const read = await this.#read<{ readonly nodes: readonly NodeView[] }>(
+      '/v1/nodes',
+      new URLSearchParams(),
+    );
+    mustBe(Array.isArray(read.value.nodes), 'a list of nodes');
+    return { value: read.value.nodes, stale: read.stale };
+  }
+
+  raft(): Promise<RaftView> {
+    return this.#client.get('/v1/raft');
+  }
+
+  submit(request: TaskRequest, idempotencyKey: string): Promise<TaskView> {
+    return this.#client.post('/v1/tasks', request, { 'Idempotency-Key': idempotencyKey });
+  }
+
+  cancel(id: string): Promise<TaskView> {
+    return this.#client.post(`/v1/tasks/${encodeURIComponent(id)}/cancel`, {});
+  }
+
+  retry(id: string): Promise<TaskView> {
+    return this.#client.post(`/v1/tasks/${encodeURIComponent(id)}/retry`, {});
+  }
+
+  async setStopped(node: string, stopped: boolean): Promise<void> {
+    await this.#client.post(`/v1/nodes/${encodeURIComponent(node)}/stop`, { stopped });
+  }
+
+  async signIn(token: string): Promise<void> {
+    await this.#client.post('/login', { token });
+  }
+
+  output(
+    id: string,
+    stream: OutputStream,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
+    return this.#client.stream(outputPath(id, stream, { follow: true, offset }), signal);
+  }
+
+  /** Without a quorum a server refuses a plain read; then what it has is better than nothing, if said so. */
+  async #read<T>(path: string, query: URLSearchParams): Promise<Read<T>> {
+    const suffix = query.size === 0 ? '' : `?${query.toString()}`;
+    try {
+      return { value: await this.#client.get<T>(path + suffix), stale: false };
+    } catch (thrown) {
+      if (!(thrown instanceof ApiFailure) || !isPassing(thrown)) throw thrown;
+      const again = new URLSearchParams(query);
+      again.set('stale', 'true');
+      return { value: await this.#client.get<T>(`${path}?${again.toString()}`), stale: true };
+    }
+  }
+}
+
+/** Address of a task's output; also used as a plain link to all of it. */
+export function outputPath(
+  id: string,
+  stream: OutputStream,
+  options: { readonly follow?: boolean; readonly offset?: number } = {},
+): string {
+  const query = new URLSearchParams({ stream });
+  if (options.follow === true) query.set('follow', 'true');
+  if (options.offset !== undefined && options.offset > 0) query.set('offset', String(options.offset));
+  return `/v1/tasks/${encodeURIComponent(id)}/logs?${query.toString()}`;
+}
+
+function mustBe(condition: boolean, what: string): void {
+  if (!condition) throw new ApiFailure('UNREADABLE', `The answer is not ${what}.`);
+}

@@ -1,0 +1,86 @@
+import type { VNode } from 'preact';
+import { useEffect, useLayoutEffect } from 'preact/hooks';
+import { homeHash } from '../model/router.ts';
+import type { Route } from '../model/router.ts';
+import { unreachable } from '../model/unreachable.ts';
+import { Compose } from './compose.tsx';
+import { AppContext, useSelect } from './context.ts';
+import type { App } from './context.ts';
+import { Banners, Header } from './header.tsx';
+import { Nodes } from './nodes.tsx';
+import { SignIn } from './sign-in.tsx';
+import { TaskPage } from './task-page.tsx';
+import { Tasks } from './task-list.tsx';
+import { useRoute } from './use-route.ts';
+
+export function Root({ app }: { readonly app: App }): VNode {
+  return (
+    <AppContext.Provider value={app}>
+      <Page />
+    </AppContext.Provider>
+  );
+}
+
+function Page(): VNode {
+  const session = useSelect((state) => state.session);
+  const announcement = useSelect((state) => state.announcement);
+  const route = useRoute();
+  if (session === 'out') return <SignIn />;
+  return (
+    <>
+      <Header />
+      <Banners />
+      <main class={`page page-${route.kind}`}>
+        <View route={route} />
+        <Nodes />
+        {route.kind === 'home' ? <Tasks /> : null}
+      </main>
+      <p class="visually-hidden" role="status" data-testid="announcement">
+        {announcement}
+      </p>
+    </>
+  );
+}
+
+function View({ route }: { readonly route: Route }): VNode {
+  useTitle(route);
+  useScrollMemory(route);
+  switch (route.kind) {
+    case 'home':
+      return <Compose />;
+    case 'task':
+      return <TaskPage id={route.id} />;
+    case 'unknown':
+      return (
+        <div class="panel empty">
+          <p>There is nothing at this address.</p>
+          <p>
+            <a href={homeHash}>To the start</a>
+          </p>
+        </div>
+      );
+    default:
+      return unreachable(route);
+  }
+}
+
+function useTitle(route: Route): void {
+  useEffect(() => {
+    document.title = route.kind === 'task' ? `${route.id.slice(0, 10)} · CLB` : 'CLB';
+  }, [route.kind]);
+}
+
+let homeScrollY = 0;
+
+/** Coming back from a task, the list stands where it stood. */
+function useScrollMemory(route: Route): void {
+  useLayoutEffect(() => {
+    if (route.kind !== 'home') return;
+    window.scrollTo(0, homeScrollY);
+    const remember = (): void => {
+      homeScrollY = window.scrollY;
+    };
+    window.addEventListener('scroll', remember, { passive: true });
+    return () => window.removeEventListener('scroll', remember);
+  }, [route.kind]);
+}

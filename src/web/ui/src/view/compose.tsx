@@ -1,0 +1,202 @@
+import type { VNode } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Draft, DraftField } from '../model/draft.ts';
+import { shortId } from '../model/format.ts';
+import { taskHash } from '../model/router.ts';
+import type { SendState } from '../state/app-state.ts';
+import { useApp, useSelect } from './context.ts';
+import { Icon } from './icons.tsx';
+
+/** The form that makes and sends a payload. */
+export function Compose(): VNode {
+  const { actions } = useApp();
+  const draft = useSelect((state) => state.draft);
+  const send = useSelect((state) => state.send);
+  const form = useRef<HTMLFormElement>(null);
+  const sending = send.kind === 'sending';
+  const badField = send.kind === 'refused' ? send.field : null;
+
+  useEffect(() => {
+    if (badField === null) return;
+    const input = form.current?.elements.namedItem(badField);
+    if (input instanceof HTMLElement) input.focus();
+  }, [send]);
+
+  const submit = (): void => void actions.submit();
+  return (
+    <section class="panel compose" aria-labelledby="compose-title">
+      <h2 id="compose-title" class="visually-hidden">
+        New payload
+      </h2>
+      <form
+        ref={form}
+        aria-busy={sending}
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <PayloadInput draft={draft} bad={badField === draft.mode} />
+        <div class="compose-bar">
+          <button type="button" class="button" disabled={sending} onClick={() => actions.generate()}>
+            Generate Payload
+          </button>
+          <button type="submit" class="button button-primary" disabled={sending}>
+            Send Payload
+          </button>
+          <SendStatus send={send} />
+          <span class="hint keys">Ctrl + Enter sends</span>
+        </div>
+        <Problem send={send} />
+        <Options draft={draft} badField={badField} />
+      </form>
+    </section>
+  );
+}
+
+function PayloadInput({ draft, bad }: { readonly draft: Draft; readonly bad: boolean }): VNode {
+  const { actions } = useApp();
+  const isScript = draft.mode === 'script';
+  return (
+    <>
+      <label class="visually-hidden" for="payload">
+        {isScript ? 'Payload: a Python script' : 'Payload: a program and its arguments'}
+      </label>
+      <textarea
+        id="payload"
+        name={draft.mode}
+        class="payload-input"
+        data-testid="payload-input"
+        rows={isScript ? 7 : 2}
+        spellcheck={false}
+        autocomplete="off"
+        autocapitalize="off"
+        placeholder={
+          isScript
+            ? 'A Python script. Press Generate Payload for an example.'
+            : "A program and its arguments, for example: sh -c 'date; hostname'"
+        }
+        aria-invalid={bad}
+        aria-describedby={bad ? 'send-problem' : undefined}
+        value={draft[draft.mode]}
+        onInput={(event) => actions.edit(draft.mode, event.currentTarget.value)}
+      />
+    </>
+  );
+}
+
+function SendStatus({ send }: { readonly send: SendState }): VNode {
+  const { actions } = useApp();
+  return (
+    <span class="send-status" role="status" data-testid="send-status" data-state={send.kind}>
+      {send.kind === 'sending' && send.reason === null ? <span class="muted">Sending…</span> : null}
+      {send.kind === 'sending' && send.reason !== null ? (
+        <span class="text-warn">
+          Not accepted yet, trying again (try {send.attempt}). {send.reason}{' '}
+          <button type="button" class="link-button" onClick={() => actions.giveUp()}>
+            Stop trying
+          </button>
+        </span>
+      ) : null}
+      {send.kind === 'sent' ? (
+        <span class="text-good">
+          <Icon name="check" /> Accepted as <a href={taskHash(send.id)}>{shortId(send.id)}</a>
+        </span>
+      ) : null}
+    </span>
+  );
+}
+
+function Problem({ send }: { readonly send: SendState }): VNode | null {
+  if (send.kind !== 'refused') return null;
+  return (
+    <div class="problem" id="send-problem" role="alert" data-testid="send-problem">
+      <Icon name="warning" />
+      <p>
+        <strong>{send.title}.</strong> {send.field === null ? null : <code>{send.field}</code>} {send.message}
+        {send.advice === null ? null : <span class="problem-advice">{send.advice}</span>}
+      </p>
+    </div>
+  );
+}
+
+interface FieldProps {
+  readonly draft: Draft;
+  readonly field: DraftField;
+  readonly label: string;
+  readonly placeholder: string;
+  readonly numeric?: boolean;
+  readonly bad: boolean;
+}
+
+function Field({ draft, field, label, placeholder, numeric = false, bad }: FieldProps): VNode {
+  const { actions } = useApp();
+  return (
+    <label class="field">
+      <span class="field-label">{label}</span>
+      <input
+        name={field}
+        type="text"
+        inputMode={numeric ? 'numeric' : 'text'}
+        autocomplete="off"
+        spellcheck={false}
+        placeholder={placeholder}
+        aria-invalid={bad}
+        aria-describedby={bad ? 'send-problem' : undefined}
+        value={draft[field]}
+        onInput={(event) => actions.edit(field, event.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+function Options({ draft, badField }: { readonly draft: Draft; readonly badField: string | null }): VNode {
+  const { actions } = useApp();
+  const field = (name: DraftField, label: string, placeholder: string, numeric = false): VNode => (
+    <Field
+      draft={draft}
+      field={name}
+      label={label}
+      placeholder={placeholder}
+      numeric={numeric}
+      bad={badField === name}
+    />
+  );
+  return (
+    <details class="options">
+      <summary>
+        <Icon name="chevron" />
+        Options
+      </summary>
+      <div class="options-grid">
+        <fieldset class="field">
+          <legend class="field-label">Payload is a</legend>
+          <div class="segmented">
+            {(['script', 'command'] as const).map((mode) => (
+              <label key={mode}>
+                <input
+                  type="radio"
+                  name="mode"
+                  value={mode}
+                  checked={draft.mode === mode}
+                  onChange={() => actions.edit('mode', mode)}
+                />
+                <span>{mode === 'script' ? 'Script' : 'Command'}</span>
+              </label>
+            ))}
+          </div>
+        </fieldset>
+        {draft.mode === 'script' ? field('interpreter', 'Interpreter', 'python3') : null}
+        {field('name', 'Name', 'none')}
+        {field('timeoutSeconds', 'Time limit, seconds', 'none', true)}
+        {field('maxAttempts', 'Attempts at most', '1', true)}
+        {field('priority', 'Priority, 0–100', '50', true)}
+      </div>
+    </details>
+  );
+}

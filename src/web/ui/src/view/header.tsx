@@ -1,0 +1,115 @@
+import type { VNode } from 'preact';
+import { relativeTime } from '../model/format.ts';
+import { linkState } from '../model/link-state.ts';
+import type { LinkState } from '../model/link-state.ts';
+import { homeHash } from '../model/router.ts';
+import { unreachable } from '../model/unreachable.ts';
+import { useSelect } from './context.ts';
+import { Icon, Logo } from './icons.tsx';
+import { useNow } from './use-now.ts';
+
+export function Header(): VNode {
+  return (
+    <header class="top">
+      <div class="top-inner">
+        <a class="brand" href={homeHash} aria-label="CLB, to the start">
+          <Logo />
+          <span class="brand-name">CLB</span>
+          <span class="brand-long">Container Load Balancer</span>
+        </a>
+        <Master />
+        <LinkBadge />
+        <a class="top-link" href="/logging">
+          Log lines
+        </a>
+      </div>
+    </header>
+  );
+}
+
+function Master(): VNode {
+  const leader = useSelect((state) => state.leader);
+  const term = useSelect((state) => state.term);
+  const heard = useSelect((state) => state.lastContactMs !== null);
+  return (
+    <p class="master" data-testid="master" data-master={leader ?? ''} data-term={term ?? ''}>
+      {leader === null ? (
+        <span class={heard ? 'master-none' : 'muted'}>{heard ? 'no master' : '…'}</span>
+      ) : (
+        <>
+          <Icon name="crown" />
+          <span class="visually-hidden">Master: </span>
+          <strong>{leader}</strong>
+        </>
+      )}
+      {term === null ? null : <span class="muted term">term {term}</span>}
+    </p>
+  );
+}
+
+function useLinkState(): LinkState {
+  const feed = useSelect((state) => state.feed);
+  const behind = useSelect((state) => state.behind);
+  const lastContactMs = useSelect((state) => state.lastContactMs);
+  const startedMs = useSelect((state) => state.startedMs);
+  return linkState({ feed, behind, lastContactMs }, useNow(), startedMs);
+}
+
+/** Says whether what the page shows is what the cluster knows. */
+function LinkBadge(): VNode {
+  const state = useLinkState();
+  const now = useNow();
+  const label = labelOf(state);
+  const since = state.kind === 'reconnecting' || state.kind === 'cut-off' ? state.lastContactMs : null;
+  return (
+    <p class={`link link-${state.kind}`} data-testid="link-state" data-state={state.kind}>
+      <span class="link-dot" aria-hidden="true" />
+      <span role="status">{label}</span>
+      {since === null ? null : <span class="link-since"> last update {relativeTime(since, now)}</span>}
+    </p>
+  );
+}
+
+function labelOf(state: LinkState): string {
+  switch (state.kind) {
+    case 'connecting':
+      return 'connecting…';
+    case 'live':
+      return 'live';
+    case 'behind':
+      return 'catching up…';
+    case 'reconnecting':
+      return 'reconnecting…';
+    case 'cut-off':
+      return 'cut off';
+    default:
+      return unreachable(state);
+  }
+}
+
+/** What must be said across the whole page: that it may be wrong. */
+export function Banners(): VNode | null {
+  const stale = useSelect((state) => state.list.stale || state.board.stale || state.detail?.stale === true);
+  const state = useLinkState();
+  if (state.kind === 'cut-off') {
+    return (
+      <p class="banner tone-bad" role="alert" data-testid="banner-cut-off">
+        <Icon name="warning" />
+        <span>
+          <strong>The client node does not answer.</strong> Accepted payloads go on running; this page will
+          catch up by itself.
+        </span>
+      </p>
+    );
+  }
+  if (!stale) return null;
+  return (
+    <p class="banner tone-warn" role="alert" data-testid="banner-stale">
+      <Icon name="warning" />
+      <span>
+        <strong>What you see may be old.</strong> No majority of the servers can be reached, so nothing new is
+        accepted until one returns. Start a stopped server.
+      </span>
+    </p>
+  );
+}

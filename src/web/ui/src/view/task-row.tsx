@@ -1,0 +1,185 @@
+import type { VNode } from 'preact';
+import { useMemo } from 'preact/hooks';
+import { duration, parseTime } from '../model/format.ts';
+import { taskHash } from '../model/router.ts';
+import { isFinal, STATUS_BADGES } from '../model/status.ts';
+import { resultPreview } from '../model/task-row.ts';
+import type { ClippedText, RowResult, TaskRow } from '../model/task-row.ts';
+import { Icon } from './icons.tsx';
+import { Ago, BadgeView, CopyId, Elapsed, Progress } from './small.tsx';
+
+interface RowProps {
+  readonly row: TaskRow;
+  readonly open: boolean;
+  readonly toggle: (id: string) => void;
+}
+
+const PREVIEW_LINES = 2;
+const PREVIEW_LINE_CHARS = 120;
+
+/** The lines that tell what a script does: without the imports, comments and blank lines at its head. */
+function payloadPreview(text: string): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const telling = lines.findIndex((line) => !/^\s*(#|import\b|from\b|\/\/)/.test(line));
+  return lines
+    .slice(Math.max(0, telling))
+    .slice(0, PREVIEW_LINES)
+    .map((line) => line.slice(0, PREVIEW_LINE_CHARS))
+    .join('\n');
+}
+
+/** One payload. Its nodes are kept while neither the row nor its state of being open change. */
+export function TaskRowView({ row, open, toggle }: RowProps): VNode {
+  return useMemo(() => <TaskRowPair row={row} open={open} toggle={toggle} />, [row, open]);
+}
+
+function TaskRowPair({ row, open, toggle }: RowProps): VNode {
+  const moreId = `more-${row.id}`;
+  return (
+    <>
+      <tr
+        role="row"
+        class={`task-row ${open ? 'task-row-open' : ''}`}
+        data-testid="task-row"
+        data-task-id={row.id}
+        data-status={row.status}
+        data-node={row.node ?? ''}
+        onClick={(event) => {
+          const inControl = event.target instanceof Element && event.target.closest('a, button') !== null;
+          if (!inControl && window.getSelection()?.isCollapsed !== false) toggle(row.id);
+        }}
+      >
+        <td role="cell" class="cell-status">
+          <BadgeView badge={STATUS_BADGES[row.status]} testId="task-status" />
+        </td>
+        <td role="cell" class="cell-hash">
+          <CopyId id={row.id} href={taskHash(row.id)} />
+          {row.name === null ? null : <span class="task-name">{row.name}</span>}
+        </td>
+        <td role="cell" class="cell-payload">
+          <pre class="preview">{payloadPreview(row.payload.text)}</pre>
+        </td>
+        <td role="cell" class="cell-node" data-testid="task-node">
+          {row.node ?? <span class="muted">–</span>}
+          {row.attempts > 1 ? <span class="second-line">attempt {row.attempts}</span> : null}
+        </td>
+        <td role="cell" class="cell-when">
+          <Ago iso={row.submittedAt} />
+          <Took row={row} />
+        </td>
+        <td role="cell" class="cell-result" data-testid="task-result">
+          <ResultCell row={row} />
+        </td>
+        <td role="cell" class="cell-more">
+          <button
+            type="button"
+            class={`icon-button ${open ? 'turned' : ''}`}
+            aria-expanded={open}
+            aria-controls={moreId}
+            aria-label={`${open ? 'Hide' : 'Show'} payload and result of ${row.id}`}
+            data-testid="task-toggle"
+            onClick={() => toggle(row.id)}
+          >
+            <Icon name="chevron" />
+          </button>
+        </td>
+      </tr>
+      {open ? (
+        <tr role="row" class="task-more" id={moreId} data-testid="task-more">
+          <td role="cell" colSpan={7}>
+            <More row={row} />
+          </td>
+        </tr>
+      ) : null}
+    </>
+  );
+}
+
+function Took({ row }: { readonly row: TaskRow }): VNode | null {
+  const started = parseTime(row.startedAt);
+  const finished = parseTime(row.finishedAt);
+  if (started === null || finished === null) return null;
+  return <span class="second-line">took {duration(finished - started)}</span>;
+}
+
+function ResultCell({ row }: { readonly row: TaskRow }): VNode {
+  if (row.status === 'running' && row.startedAt !== null) {
+    return (
+      <span class="running">
+        <span class="muted">
+          running <Elapsed sinceIso={row.startedAt} />
+          {row.expectedMs === null ? null : ` of about ${duration(row.expectedMs)}`}
+        </span>
+        {row.expectedMs === null ? null : <Progress sinceIso={row.startedAt} expectedMs={row.expectedMs} />}
+      </span>
+    );
+  }
+  if (!isFinal(row.status)) {
+    return <span class="muted reason">{row.pendingReason ?? ''}</span>;
+  }
+  const { result } = row;
+  if (result === null) return <span class="muted reason">{row.pendingReason ?? 'no result'}</span>;
+  const preview = resultPreview(result);
+  return (
+    <span class="result-line">
+      <ExitMark result={result} />
+      {preview === '' ? <span class="muted">no output</span> : <code class="result-text">{preview}</code>}
+    </span>
+  );
+}
+
+function ExitMark({ result }: { readonly result: RowResult }): VNode | null {
+  if (result.exitCode === 0) return null;
+  const text = result.signal ?? (result.exitCode === null ? null : `exit ${result.exitCode}`);
+  return text === null ? null : <span class="exit-mark">{text}</span>;
+}
+
+/** What a row shows when it is opened: the payload, and what it wrote. */
+function More({ row }: { readonly row: TaskRow }): VNode {
+  const { result } = row;
+  return (
+    <div class="more">
+      <div class="more-head">
+        <CopyId id={row.id} full />
+        <a class="button button-small" href={taskHash(row.id)}>
+          Timeline, attempts and more
+        </a>
+      </div>
+      <Block title="Payload" text={row.payload} testId="task-payload" />
+      {result === null ? null : (
+        <>
+          <Block
+            title={`Output, ${result.signal === null ? `exit code ${result.exitCode ?? '–'}` : `ended by ${result.signal}`}`}
+            text={result.stdout}
+            testId="task-stdout"
+          />
+          {result.stderr.text === '' ? null : (
+            <Block title="Errors" text={result.stderr} testId="task-stderr" />
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Block({
+  title,
+  text,
+  testId,
+}: {
+  readonly title: string;
+  readonly text: ClippedText;
+  readonly testId: string;
+}): VNode {
+  return (
+    <div class="block">
+      <h4>
+        {title}
+        {text.clipped ? <span class="muted"> (a part; all of it on the page of the task)</span> : null}
+      </h4>
+      <pre class="code" data-testid={testId} tabIndex={0}>
+        {text.text === '' ? <span class="muted">nothing was written</span> : text.text}
+      </pre>
+    </div>
+  );
+}
