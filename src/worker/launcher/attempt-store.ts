@@ -1,0 +1,185 @@
+/** The folders of attempts (layout.ts): made before the start, kept after the end for as long as somebody may ask. */
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rm,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
+import type { Ending } from '../executor.ts';
+import { attemptFolderName, parseAttemptFolderName } from './layout.ts';
+import type { LauncherLayout } from './layout.ts';
+
+export const KEPT = {
+  /** Output of ended attempts stays until one of these is exceeded; the oldest goes first. */
+  attemptsMax: 200,
+  bytesMax: 1024 * 1024 * 1024,
+} as const;
+
+export interface AttemptFolder {
+  readonly path: string;
+  readonly scratch: string;
+  /** Inside the scratch folder, hidden so that the payload finds its folder empty. */
+  readonly tmp: string;
+  readonly script: string;
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly result: string;
+}
+
+/** What an earlier launcher left in the folder of attempts. */
+export interface FoundAttempt extends AttemptRef {
+  readonly number: number;
+  /** null: it was running when that launcher died. */
+  readonly ending: Ending | null;
+}
+
+interface KeptFolder {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export class AttemptStore {
+  readonly #layout: LauncherLayout;
+  /** Oldest first. */
+  #kept: KeptFolder[] = [];
+  #keptBytes = 0;
+  #trashed = 0;
+
+  constructor(layout: LauncherLayout) {
+    this.#layout = layout;
+  }
+
+  /** Looks through what is there. */
+  open(): readonly FoundAttempt[] {
+    for (const name of readdirSync(this.#layout.trash)) this.#delete(join(this.#layout.trash, name));
+    const kept = readdirSync(this.#layout.kept).map((name) => {
+      const path = join(this.#layout.kept, name);
+      return { path, bytes: outputBytes(path), atMs: statSync(path).mtimeMs };
+    });
+    this.#kept = kept.sort((a, b) => a.atMs - b.atMs);
+    this.#keptBytes = kept.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#trim();
+    const found: FoundAttempt[] = [];
+    for (const name of readdirSync(this.#layout.attempts)) {
+      const ref = parseAttemptFolderName(name);
+      if (ref === null) continue;
+      found.push({ ...ref, ending: readEnding(this.folder(ref, ref.number).result) });
+    }
+    return found;
+  }
+
+  folder(ref: AttemptRef, number: number): AttemptFolder {
+    const path = join(this.#layout.attempts, attemptFolderName(ref, number));
+    const scratch = join(path, 'scratch');
+    return {
+      path,
+      scratch,
+      tmp: join(scratch, '.tmp'),
+      script: join(path, 'script'),
+      stdin: join(path, 'stdin'),
+      stdout: join(path, 'stdout'),
+      stderr: join(path, 'stderr'),
+      result: join(path, 'result.json'),
+    };
+  }
+
+  /** Makes the folder and writes what the payload is given. @throws errors of the file system. */
+  prepare(ref: AttemptRef, number: number, spec: RunSpec): AttemptFolder {
+    const folder = this.folder(ref, number);
+    mkdirSync(folder.path, { mode: 0o700 });
+    mkdirSync(folder.scratch, { mode: 0o700 });
+    mkdirSync(folder.tmp, { mode: 0o700 });
+    if (spec.script !== null) writeFileSync(folder.script, spec.script, { mode: 0o700 });
+    if (spec.stdin !== null) writeFileSync(folder.stdin, spec.stdin, { mode: 0o600 });
+    return folder;
+  }
+
+  /** Keeps the ending until it is acknowledged. A half-written one is never seen. */
+  writeEnding(ref: AttemptRef, number: number, ending: Ending): void {
+    const { path, result } = this.folder(ref, number);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    writeFileSync(`${result}.new`, JSON.stringify(ending), { mode: 0o600 });
+    renameSync(`${result}.new`, result);
+  }
+
+  /** Nothing runs in it any more. */
+  removeScratch(ref: AttemptRef, number: number): void {
+    const { scratch, tmp } = this.folder(ref, number);
+    try {
+      rmdirSync(tmp); // by far the most are empty, and that is the cheap way
+      rmdirSync(scratch);
+    } catch {
+      this.#trash(scratch);
+    }
+  }
+
+  /** The ending is safe elsewhere: only output stays, as long as there is room for it. */
+  release(ref: AttemptRef, number: number): void {
+    const folder = this.folder(ref, number);
+    for (const file of [folder.result, folder.script, folder.stdin]) rmSync(file, { force: true });
+    const bytes = outputBytes(folder.path);
+    try {
+      if (bytes === 0) {
+        rmSync(folder.path, { force: true, recursive: true });
+        return;
+      }
+      const path = join(this.#layout.kept, attemptFolderName(ref, number));
+      renameSync(folder.path, path);
+      this.#kept.push({ path, bytes });
+      this.#keptBytes += bytes;
+      this.#trim();
+    } catch {
+      this.#trash(folder.path);
+    }
+  }
+
+  #trim(): void {
+    while (this.#kept.length > KEPT.attemptsMax || this.#keptBytes > KEPT.bytesMax) {
+      const oldest = this.#kept.shift();
+      if (oldest === undefined) return;
+      this.#keptBytes -= oldest.bytes;
+      this.#delete(oldest.path);
+    }
+  }
+
+  /** Out of the way at once, deleted when there is time: a payload may have left a million files. */
+  #trash(path: string): void {
+    this.#trashed += 1;
+    const place = join(this.#layout.trash, `${process.pid}.${this.#trashed}`);
+    try {
+      renameSync(path, place);
+    } catch {
+      return; // it is not there
+    }
+    this.#delete(place);
+  }
+
+  #delete(path: string): void {
+    // What can't be deleted (a payload's file of another user) stays in the trash and is tried again at the next start.
+    rm(path, { recursive: true, force: true, maxRetries: 2 }, () => undefined);
+  }
+}
+
+function outputBytes(folder: string): number {
+  let bytes = 0;
+  for (const name of ['stdout', 'stderr']) {
+    bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return bytes;
+}
+
+function readEnding(file: string): Ending | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Ending;
+  } catch {
+    return null;
+  }
+}

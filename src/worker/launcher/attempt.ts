@@ -1,0 +1,455 @@
+/**
+ * One attempt in the launcher, from the order to the moment when no process of it is left:
+ *
+ *   waiting → running ⇄ paused → (main process exits) closing → ended
+ *
+ * `waiting`: there is no valid lease, so nothing was started. The main process may exit by itself, or because a `cause` was
+ * set: then it gets SIGTERM and, after a grace, SIGKILL, or SIGKILL at once. In `closing`, what it left behind is killed.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
+import type { Ending, KillWhy } from '../executor.ts';
+import { monotonicMs } from '../monotonic.ts';
+import type { AttemptFolder, AttemptStore } from './attempt-store.ts';
+import { Capture } from './capture.ts';
+import type { FifoPool, OpenFifo } from './fifo-pool.ts';
+import type { Guard } from './guard.ts';
+import { commandLine, describeSpawnFailure, payloadEnvironment } from './payload.ts';
+import type { ProcessTree, TreeRoot } from './process-tree.ts';
+
+export const ATTEMPT = {
+  /** Between SIGTERM and SIGKILL. */
+  termGraceMs: 5_000,
+  /** The same when the node is being stopped, which has to be over in 8 s. */
+  releaseGraceMs: 4_000,
+  /** When all its processes are gone, output may be waited for this long. */
+  outputGraceMs: 1_000,
+  /** Payloads yield to everything else on the machine: a voter must not starve. */
+  niceness: 10,
+  /** Should memory run out, the kernel kills a payload rather than a node (0 to 1000). */
+  oomScoreAdj: 300,
+  /** Longest time that one timer of Node can wait. */
+  timerMsMax: 2 ** 31 - 1,
+} as const;
+
+/** Why an attempt is ended by force; the first one counts. */
+type Cause =
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'canceled' }
+  | { readonly kind: 'superseded' }
+  | { readonly kind: 'released'; readonly reason: string }
+  | { readonly kind: 'memory'; readonly reason: string };
+
+export interface AttemptContext {
+  /** For messages. */
+  readonly node: string;
+  readonly store: AttemptStore;
+  readonly fifos: FifoPool;
+  readonly guard: Guard;
+  readonly tree: ProcessTree;
+  /** Calls back once no process of the tree is left (which it sees to). */
+  readonly sweep: (root: TreeRoot, startedAtMs: number) => Promise<void>;
+  readonly pausedMsMax: number;
+  readonly onStarted: (attempt: Attempt) => void;
+  readonly onEnded: (attempt: Attempt, ending: Ending) => void;
+}
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly atMs: number;
+}
+
+/** As handed to a payload; `stdin` null: /dev/null. */
+interface Pipes {
+  readonly stdin: number | null;
+  readonly stdout: OpenFifo;
+  readonly stderr: OpenFifo;
+}
+
+interface Running {
+  readonly root: TreeRoot;
+  readonly slot: number;
+  readonly startedAtMs: number;
+  readonly streams: Readonly<
+    Record<'stdout' | 'stderr', { readonly fifo: OpenFifo; readonly capture: Capture }>
+  >;
+}
+
+export class Attempt {
+  readonly ref: AttemptRef;
+  readonly number: number;
+  readonly spec: RunSpec;
+  readonly #context: AttemptContext;
+  #running: Running | null = null;
+  #cause: Cause | null = null;
+  #exit: Exit | null = null;
+  #ended = false;
+  #pausedAtMs: number | null = null;
+  /** Finished pauses. */
+  #pausedMs = 0;
+  #timeoutTimer: NodeJS.Timeout | null = null;
+  #killTimer: NodeJS.Timeout | null = null;
+  #pauseLimitTimer: NodeJS.Timeout | null = null;
+
+  constructor(ref: AttemptRef, number: number, spec: RunSpec, context: AttemptContext) {
+    this.ref = { task: ref.task, token: ref.token };
+    this.number = number;
+    this.spec = spec;
+    this.#context = context;
+  }
+
+  get started(): boolean {
+    return this.#running !== null;
+  }
+
+  get paused(): boolean {
+    return this.#pausedAtMs !== null;
+  }
+
+  /** Its processes, as long as there is something to be done about them. */
+  get root(): TreeRoot | null {
+    return this.#exit === null ? (this.#running?.root ?? null) : null;
+  }
+
+  /** Makes the process. What goes wrong with that is reported as the attempt's end. */
+  start(): void {
+    if (this.#running !== null || this.#ended) return;
+    try {
+      if (!this.#spawn(this.#context.store.prepare(this.ref, this.number, this.spec))) return;
+    } catch (error) {
+      const { node } = this.#context;
+      this.#neverStarted(describeSpawnFailure(error as NodeJS.ErrnoException, this.spec, node));
+      return;
+    }
+    this.#armTimeout();
+    this.#context.onStarted(this);
+  }
+
+  /** The tree was frozen (by the launcher, for all attempts at once). */
+  pause(): void {
+    if (this.#pausedAtMs !== null || this.#running === null || this.#exit !== null) return;
+    this.#pausedAtMs = monotonicMs();
+    this.#disarm();
+    const { pausedMsMax } = this.#context;
+    this.#pauseLimitTimer = setTimeout(() => {
+      const minutes = Math.round(pausedMsMax / 60_000);
+      this.#killNow({
+        kind: 'released',
+        reason: `paused for ${minutes} minutes without contact to a master`,
+      });
+    }, pausedMsMax);
+  }
+
+  /** The tree goes on (the launcher sends SIGCONT to all at once). */
+  resume(): void {
+    if (this.#pausedAtMs === null) return;
+    this.#pausedMs += monotonicMs() - this.#pausedAtMs;
+    this.#pausedAtMs = null;
+    this.#disarm();
+    if (this.#cause === null) this.#armTimeout();
+  }
+
+  /** True while a gentle end is under way; nothing of that may go on without a lease. */
+  get stopping(): boolean {
+    return this.#cause !== null;
+  }
+
+  kill(why: KillWhy): void {
+    switch (why) {
+      case 'canceled':
+        this.#end({ kind: 'canceled' }, ATTEMPT.termGraceMs);
+        return;
+      case 'released':
+        this.#end(
+          { kind: 'released', reason: `given back: ${this.#context.node} is being stopped` },
+          ATTEMPT.releaseGraceMs,
+        );
+        return;
+      case 'superseded':
+        this.#killNow({ kind: 'superseded' });
+        return;
+    }
+  }
+
+  /** The lease is gone: nothing of this attempt may run on. */
+  killWithoutLease(): void {
+    this.#killNow({ kind: 'released', reason: `${this.#context.node} lost the master (onDisconnect: stop)` });
+  }
+
+  /** The launcher ends. */
+  killAtShutdown(): void {
+    this.#killNow({ kind: 'released', reason: `given back: ${this.#context.node} is being stopped` });
+  }
+
+  /** `rssBytes`: memory used by the whole tree. */
+  checkMemory(rssBytes: number): void {
+    const usedMib = Math.ceil(rssBytes / 1024 / 1024);
+    if (usedMib <= this.spec.memoryMb) return;
+    const reason = `out of memory: used ${usedMib} of ${this.spec.memoryMb} MiB`;
+    this.#killNow({ kind: 'memory', reason });
+  }
+
+  /** Returns false if the system refused; the end is reported then. @throws what Node throws instead of reporting. */
+  #spawn(folder: AttemptFolder): boolean {
+    const { guard } = this.#context;
+    const { task } = this.ref;
+    const { program, args } = commandLine(this.spec, folder);
+    const pipes = this.#openPipes(folder);
+    const slot = guard.announce(task, this.number);
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, {
+        cwd: this.spec.cwd ?? folder.scratch,
+        env: payloadEnvironment(task, this.number, this.spec, folder),
+        detached: true, // setsid: a session and a process group of its own
+        stdio: [pipes.stdin ?? 'ignore', pipes.stdout.writeFd, pipes.stderr.writeFd],
+      });
+    } catch (error) {
+      guard.gone(slot);
+      this.#closePipes(pipes);
+      throw error;
+    }
+    const { pid } = child;
+    if (pid === undefined) {
+      guard.gone(slot);
+      this.#closePipes(pipes);
+      // The reason comes with the event.
+      child.once('error', (error) => {
+        this.#neverStarted(describeSpawnFailure(error, this.spec, this.#context.node));
+      });
+      return false;
+    }
+    guard.started(slot, pid);
+    yieldToOthers(pid);
+    const { stdout, stderr } = pipes;
+    this.#running = {
+      root: { pid, task, number: this.number },
+      slot,
+      startedAtMs: monotonicMs(),
+      streams: {
+        stdout: { fifo: stdout, capture: new Capture(stdout.readFd, folder.stdout) },
+        stderr: { fifo: stderr, capture: new Capture(stderr.readFd, folder.stderr) },
+      },
+    };
+    closePayloadEnds(pipes);
+    child.once('exit', (code, signal) => void this.#exited({ code, signal, atMs: monotonicMs() }));
+    return true;
+  }
+
+  #openPipes(folder: AttemptFolder): Pipes {
+    const { fifos } = this.#context;
+    const stdin = this.spec.stdin === null ? null : openSync(folder.stdin, 'r');
+    const opened: OpenFifo[] = [];
+    try {
+      const stdout = fifos.open();
+      opened.push(stdout);
+      return { stdin, stdout, stderr: fifos.open() };
+    } catch (error) {
+      if (stdin !== null) closeSync(stdin);
+      for (const { path, readFd, writeFd } of opened) {
+        closeSync(readFd);
+        closeSync(writeFd);
+        fifos.giveBack(path);
+      }
+      throw error;
+    }
+  }
+
+  #closePipes(pipes: Pipes): void {
+    closePayloadEnds(pipes);
+    for (const { path, readFd } of [pipes.stdout, pipes.stderr]) {
+      closeSync(readFd);
+      this.#context.fifos.giveBack(path);
+    }
+  }
+
+  #neverStarted(reason: string): void {
+    this.#report({
+      kind: 'finished',
+      outcome: 'failed',
+      reason,
+      runMs: 0,
+      result: EMPTY_RESULT,
+    });
+  }
+
+  #armTimeout(): void {
+    const { timeoutMs } = this.spec;
+    if (timeoutMs === null || this.#running === null || this.#exit !== null) return;
+    const leftMs = timeoutMs - this.#ranMs(monotonicMs());
+    this.#timeoutTimer = setTimeout(
+      () => {
+        if (leftMs > ATTEMPT.timerMsMax) this.#armTimeout();
+        else this.#end({ kind: 'timeout' }, ATTEMPT.termGraceMs);
+      },
+      Math.min(Math.max(0, leftMs), ATTEMPT.timerMsMax),
+    );
+  }
+
+  #disarm(): void {
+    for (const timer of [this.#timeoutTimer, this.#killTimer, this.#pauseLimitTimer]) {
+      if (timer !== null) clearTimeout(timer);
+    }
+  }
+
+  #ranMs(nowMs: number): number {
+    if (this.#running === null) return 0;
+    const pausedMs = this.#pausedMs + (this.#pausedAtMs === null ? 0 : nowMs - this.#pausedAtMs);
+    return Math.max(0, nowMs - this.#running.startedAtMs - pausedMs);
+  }
+
+  /** SIGTERM, and SIGKILL after the grace; at once if paused, because without a lease nothing may go on, not even to end. */
+  #end(cause: Cause, graceMs: number): void {
+    if (this.#running === null || this.#pausedAtMs !== null) {
+      this.#killNow(cause);
+      return;
+    }
+    if (this.#exit !== null || this.#cause !== null) return;
+    this.#cause = cause;
+    this.#disarm();
+    const roots = [this.#running.root];
+    this.#context.tree.signal(roots, 'SIGTERM');
+    // Somebody else may have stopped it (a debugger, the payload itself), and then SIGTERM stays pending.
+    this.#context.tree.signal(roots, 'SIGCONT');
+    this.#killTimer = setTimeout(() => this.#killTree(), graceMs);
+  }
+
+  /** SIGKILL at once. */
+  #killNow(cause: Cause): void {
+    if (this.#running === null) {
+      this.#endUnstarted(cause);
+      return;
+    }
+    // Who runs the task elsewhere by now must not be told of this attempt as if it counted.
+    if (this.#cause === null || cause.kind === 'superseded') this.#cause = cause;
+    if (this.#exit !== null) return;
+    this.#disarm();
+    this.#killTree();
+  }
+
+  #killTree(): void {
+    if (this.#running === null) return;
+    const { tree } = this.#context;
+    tree.freeze([this.#running.root]); // so that nothing is forked between the looks
+    tree.kill([this.#running.root]);
+  }
+
+  #endUnstarted(cause: Cause): void {
+    switch (cause.kind) {
+      case 'canceled':
+        this.#report({
+          kind: 'finished',
+          outcome: 'canceled',
+          reason: 'canceled before it was started',
+          runMs: 0,
+          result: EMPTY_RESULT,
+        });
+        return;
+      case 'superseded':
+        this.#report({ kind: 'dropped' });
+        return;
+      case 'released':
+        this.#report({ kind: 'released', reason: cause.reason });
+        return;
+      case 'timeout':
+      case 'memory':
+        return; // only a process can run into these
+    }
+  }
+
+  /** The main process is gone. What it left must be gone too before its end is reported. */
+  async #exited(exit: Exit): Promise<void> {
+    const running = this.#running;
+    if (running === null) return;
+    this.#exit = exit;
+    this.#disarm();
+    const runMs = Math.round(this.#ranMs(exit.atMs));
+    await this.#context.sweep(running.root, running.startedAtMs);
+    this.#context.guard.gone(running.slot);
+    for (const { fifo, capture } of Object.values(running.streams)) {
+      if (await capture.finish(ATTEMPT.outputGraceMs)) this.#context.fifos.giveBack(fifo.path);
+      else this.#context.fifos.discard(fifo.path);
+    }
+    this.#report(this.#ending(exit, runMs, running));
+  }
+
+  #ending(exit: Exit, runMs: number, running: Running): Ending {
+    const stdout = running.streams.stdout.capture.kept;
+    const stderr = running.streams.stderr.capture.kept;
+    const finished = (
+      outcome: Extract<Ending, { kind: 'finished' }>['outcome'],
+      reason: string | null,
+    ): Ending => ({
+      kind: 'finished',
+      outcome,
+      reason,
+      runMs,
+      result: {
+        exitCode: exit.code,
+        signal: exit.signal,
+        stdout: stdout.text(),
+        stderr: stderr.text(),
+        stdoutBytes: stdout.bytes,
+        stderrBytes: stderr.bytes,
+        truncated: stdout.truncated || stderr.truncated,
+      },
+    });
+    const cause = this.#cause;
+    switch (cause?.kind) {
+      case undefined:
+        if (exit.signal === null) return finished(exit.code === 0 ? 'succeeded' : 'failed', null);
+        return finished('failed', exit.signal === 'SIGKILL' ? KILLED_FROM_OUTSIDE : null);
+      case 'timeout':
+        return finished('timed_out', `ran longer than its timeout of ${this.spec.timeoutMs ?? 0} ms`);
+      case 'canceled':
+        return finished('canceled', null);
+      case 'memory':
+        return finished('failed', cause.reason);
+      case 'released':
+        return { kind: 'released', reason: cause.reason };
+      case 'superseded':
+        return { kind: 'dropped' };
+    }
+  }
+
+  #report(ending: Ending): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#context.store.removeScratch(this.ref, this.number);
+    this.#context.onEnded(this, ending);
+  }
+}
+
+const KILLED_FROM_OUTSIDE = 'killed by SIGKILL from outside (the kernel does so when memory runs out)';
+
+const EMPTY_RESULT = {
+  exitCode: null,
+  signal: null,
+  stdout: '',
+  stderr: '',
+  stdoutBytes: 0,
+  stderrBytes: 0,
+  truncated: false,
+} as const;
+
+/** The payload has its own copies. */
+function closePayloadEnds(pipes: Pipes): void {
+  if (pipes.stdin !== null) closeSync(pipes.stdin);
+  closeSync(pipes.stdout.writeFd);
+  closeSync(pipes.stderr.writeFd);
+}
+
+/** Lower priority, first choice of the kernel when memory runs out. Neither is worth failing for. */
+function yieldToOthers(pid: number): void {
+  try {
+    setPriority(pid, ATTEMPT.niceness);
+    if (process.platform === 'linux')
+      writeFileSync(`/proc/${pid}/oom_score_adj`, String(ATTEMPT.oomScoreAdj));
+  } catch {
+    // Refused by a sandbox, or the process is over already.
+  }
+}

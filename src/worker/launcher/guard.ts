@@ -1,0 +1,147 @@
+/**
+ * The guard: a shell on a pipe that outlives the launcher. The launcher tells it what runs; when the pipe ends (which it does
+ * however the launcher dies, SIGKILL included) it kills all of it. So no payload runs on without its launcher, i.e. without
+ * somebody who would pause it when the node loses the master.
+ *
+ * The pipe only ends when a process that the launcher was just forking has come to its exec too (until then the fork holds
+ * a copy of the pipe), so nothing can slip through between fork and registration: `?` is written before the fork.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+
+/**
+ * Lines: `? SLOT TASK NUMBER` about to be started, `+ SLOT PGID` started, `- SLOT` nothing of it is left. A slot is a
+ * small number that the launcher chooses. Works with any POSIX shell; forks nothing until the pipe has ended.
+ */
+const GUARD_SCRIPT = `
+trap '' HUP INT TERM QUIT TSTP
+while IFS=' ' read -r op slot a b; do
+  case $op in
+    '?') eval "task$slot=\\$a number$slot=\\$b group$slot=" ;;
+    +) eval "group$slot=\\$a" ;;
+    -) unset "task$slot" "number$slot" "group$slot" ;;
+  esac
+done
+slots=$(set | sed -n 's/^group\\([0-9][0-9]*\\)=.*/\\1/p')
+[ -n "$slots" ] || exit 0
+exec 2> /dev/null
+groups=' '
+for slot in $slots; do
+  eval "group=\\$group$slot"
+  [ -n "$group" ] || continue
+  kill -KILL -- "-$group"
+  groups="$groups$group "
+done
+[ -r /proc/self/stat ] || exit 0
+
+# Kills what is still in one of the sessions, or carries one of the markers; tells whether there was anything.
+sweep() {
+  found=1
+  for file in /proc/[0-9]*/stat; do
+    read -r line < "$file" || continue
+    pid=\${file#/proc/}
+    pid=\${pid%/stat}
+    set -- \${line##*) }
+    case $1 in Z|X) continue ;; esac
+    case $groups in *" $4 "*) kill -KILL "$pid" && found=0 ;; esac
+  done
+  for slot in $slots; do
+    eval "task=\\$task$slot number=\\$number$slot"
+    for file in $(grep -lsF "CLB_TASK_ID=$task" /proc/[0-9]*/environ); do
+      tr '\\0' '\\n' < "$file" | grep -qxF "CLB_TASK_ID=$task" || continue
+      tr '\\0' '\\n' < "$file" | grep -qxF "CLB_ATTEMPT=$number" || continue
+      pid=\${file#/proc/}
+      kill -KILL "\${pid%/environ}" && found=0
+    done
+  done
+  return $found
+}
+rounds=0
+while sweep && [ $rounds -lt 200 ]; do
+  rounds=$((rounds + 1))
+  sleep 0.02
+done
+`;
+
+export const GUARD = {
+  /** A shell that keeps dying can't guard anything. */
+  restartsMax: 100,
+} as const;
+
+export class Guard {
+  readonly #onFatal: (error: Error) => void;
+  #shell: ChildProcess | null = null;
+  #stopped = false;
+  /** What the guard has been told, for the next one should it die. Lines by slot. */
+  readonly #told = new Map<number, string>();
+  #freeSlots: number[] = [];
+  #slotsMade = 0;
+  #restarts = 0;
+
+  constructor(onFatal: (error: Error) => void) {
+    this.#onFatal = onFatal;
+  }
+
+  start(): void {
+    const shell = spawn('sh', ['-c', GUARD_SCRIPT, 'clb-guard'], {
+      // A session of its own: no signal meant for the launcher or its terminal reaches it.
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+      cwd: '/',
+    });
+    this.#shell = shell;
+    shell.on('error', (error) =>
+      this.#onFatal(new Error(`the guard (sh) can't be started: ${error.message}`)),
+    );
+    shell.stdin.on('error', () => undefined); // its exit follows
+    shell.on('exit', () => {
+      if (this.#stopped || shell !== this.#shell) return;
+      this.#restarts += 1;
+      if (this.#restarts > GUARD.restartsMax) {
+        this.#onFatal(new Error('the guard (sh) keeps dying'));
+        return;
+      }
+      this.start();
+      for (const lines of this.#told.values()) this.#tell(lines);
+    });
+  }
+
+  /** 0 if there is none. */
+  get pid(): number {
+    return this.#shell?.pid ?? 0;
+  }
+
+  /** Call before the fork; returns the slot by which the attempt is called from then on. */
+  announce(task: string, number: number): number {
+    const slot = this.#freeSlots.pop() ?? this.#slotsMade++;
+    const line = `? ${slot} ${task} ${number}\n`;
+    this.#told.set(slot, line);
+    this.#tell(line);
+    return slot;
+  }
+
+  /** Its process exists and leads this group. */
+  started(slot: number, pgid: number): void {
+    const line = `+ ${slot} ${pgid}\n`;
+    this.#told.set(slot, (this.#told.get(slot) ?? '') + line);
+    this.#tell(line);
+  }
+
+  /** Nothing of it is left. */
+  gone(slot: number): void {
+    this.#told.delete(slot);
+    this.#freeSlots.push(slot);
+    this.#tell(`- ${slot}\n`);
+  }
+
+  /** It ends when it has read that nothing is left to do. */
+  stop(): void {
+    this.#stopped = true;
+    this.#shell?.stdin?.end();
+  }
+
+  #tell(lines: string): void {
+    this.#shell?.stdin?.write(lines);
+  }
+}

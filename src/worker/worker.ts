@@ -1,0 +1,422 @@
+/**
+ * Runs the tasks that the master gives to this node and reports what became of them (docs/execution.md).
+ *
+ * The worker holds one link to the master. Its lease counts from the moment it SENT the last heartbeat that the master
+ * acknowledged; it is passed on to the executor, which pauses the tasks by its own clock when it runs out. A lease that ran
+ * out is only ever renewed over a new link, after the master has said which attempts are still this node's own.
+ */
+import { join } from 'node:path';
+import { LINES } from '../api/log.ts';
+import type { WriteLine } from '../api/log.ts';
+import { LEASE, LINK_VERSION } from '../link/protocol.ts';
+import type { AttemptRef, MasterToWorker, WorkerToMaster } from '../link/protocol.ts';
+import { Attempts } from './attempts.ts';
+import type { Executor } from './executor.ts';
+import { LauncherExecutor } from './launcher-executor.ts';
+import { hostAndPort, MasterFinder, networkDial } from './master-finder.ts';
+import type { DialLink, MasterLink, Welcome } from './master-finder.ts';
+import { monotonicMs } from './monotonic.ts';
+import { Outbox } from './outbox.ts';
+import { nodeCapacity, Sampler } from './sampler.ts';
+
+export const WORKER = {
+  /** Between heartbeats while nothing runs; still well below the lease. */
+  idleHeartbeatMs: 1_000,
+  /** stop() gives running tasks this long to end and the master to record that they were given back. */
+  stopMs: 7_000,
+  /** Calls of readOutput that wait at the same time. */
+  outputReadsMax: 1_000,
+  /** Bytes of one answer to readOutput. */
+  outputBytesMax: 256 * 1024,
+  /** An attempt whose begin record is being written has no output yet; asked again after this time. */
+  notBegunWaitMs: 100,
+} as const;
+
+/** The part of pino's logger that is used here. */
+export interface WorkerLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface WorkerOptions {
+  readonly id: string;
+  readonly role: 'server' | 'worker';
+  /** host:port under which other nodes reach this node's HTTP routes. */
+  readonly address: string;
+  /** host:port of every server. */
+  readonly servers: readonly string[];
+  /** Tasks at once; null: as many as the node may use CPUs. */
+  readonly slots: number | null;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The node's data folder; uses `worker` and `launcher` in it. */
+  readonly dataDir: string;
+  /** Sent as bearer token when dialing; null: none. */
+  readonly token: string | null;
+  /** Further headers that nodes of this cluster send each other. */
+  readonly clusterHeaders: Readonly<Record<string, string>>;
+  /** Default: the launcher process. */
+  readonly executor?: Executor;
+  /** Default: HTTP Upgrade over the network. For tests. */
+  readonly dial?: DialLink;
+  readonly writeLine: WriteLine;
+  readonly log: WorkerLog;
+  /** Nothing may be relied on any more: the process has to end with a failure. */
+  readonly onFatal: (error: Error) => void;
+}
+
+interface Connection {
+  readonly link: MasterLink;
+  /** Of the master's address as dialed, for the log lines. */
+  readonly port: number;
+  readonly leader: string;
+  /** Carried out when the first heartbeat is acknowledged: only then is it certain that this is the master. */
+  verdicts: Welcome['verdicts'] | null;
+  /** When heartbeats were sent, by number, those not yet acknowledged. */
+  readonly sentAtMs: Map<number, number>;
+  /** Without a (further) acknowledgement by then, the link is given up. */
+  renewByMs: number;
+}
+
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #capacity = nodeCapacity();
+  readonly #executor: Executor;
+  readonly #finder: MasterFinder;
+  readonly #sampler: Sampler;
+  #mode: 'new' | 'running' | 'stopping' | 'ended' = 'new';
+  #starting: Promise<void> = Promise.resolve();
+  #outbox: Outbox | null = null;
+  #attempts: Attempts | null = null;
+  #connection: Connection | null = null;
+  #heartbeatTimer: NodeJS.Timeout | null = null;
+  #heartbeatSeq = 0;
+  #termMax = 0;
+  #outputReads = 0;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#executor =
+      options.executor ??
+      new LauncherExecutor({ node: options.id, dataDir: options.dataDir, log: options.log });
+    const authorization = options.token === null ? {} : { authorization: `Bearer ${options.token}` };
+    this.#finder = new MasterFinder({
+      servers: options.servers,
+      dial: options.dial ?? networkDial({ ...options.clusterHeaders, ...authorization }),
+      hello: () => this.#hello(),
+      onWelcome: (link, address, welcome) => this.#welcomed(link, address, welcome),
+      warn: (message) => options.log.warn({}, message),
+    });
+    this.#sampler = new Sampler((error) =>
+      options.log.warn({ err: error }, 'measuring CPU and memory failed'),
+    );
+  }
+
+  get slots(): number {
+    return this.#options.slots ?? this.#capacity.slotsDefault;
+  }
+
+  /** Attempts on this node that are not over. */
+  get runningCount(): number {
+    return this.#attempts?.runningCount ?? 0;
+  }
+
+  /** The node id of the master this worker is connected to. */
+  get master(): string | null {
+    return this.#connection?.leader ?? null;
+  }
+
+  /**
+   * Opens the outbox, finds again what an earlier life left, and begins to look for the master.
+   * @throws what the outbox or the executor says (a data folder in use by another process, for example).
+   */
+  start(): Promise<void> {
+    if (this.#mode !== 'new') throw new Error('a Worker is started once');
+    this.#mode = 'running';
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const { outbox, records } = await Outbox.open(
+      join(this.#options.dataDir, 'worker'),
+      (error) => this.#fatal(error),
+      (message) => this.#options.log.warn({}, message),
+    );
+    this.#outbox = outbox;
+    const attempts = new Attempts(this.#options.id, this.#executor, outbox);
+    try {
+      const holdings = await this.#executor.start({
+        onStarted: (ref) => attempts.onStarted(ref),
+        onEnded: (ref, ending) => attempts.onEnded(ref, ending),
+        onFatal: (error) => this.#fatal(error),
+      });
+      attempts.adopt(records, holdings);
+    } catch (error) {
+      await outbox.abandon();
+      throw error;
+    }
+    this.#attempts = attempts;
+    this.#sampler.start();
+    this.#finder.start();
+  }
+
+  /**
+   * Orderly end: takes no more work, ends what runs (SIGTERM first), gives it back to the master and waits until that is
+   * recorded, says goodbye. What could not be delivered in time stays in the outbox. Takes at most 10 s.
+   */
+  async stop(): Promise<void> {
+    await this.#started();
+    if (this.#mode !== 'running') return;
+    this.#mode = 'stopping';
+    const attempts = this.#attempts;
+    if (attempts !== null && attempts.size > 0) {
+      // The only message that says "no more work" is the hello, so the link is opened anew.
+      this.#disconnect('stopping');
+      attempts.releaseAll();
+      await within(WORKER.stopMs, attempts.empty());
+    }
+    if (this.#isEnded()) return;
+    this.#mode = 'ended';
+    if (attempts?.size === 0) this.#connection?.link.send({ kind: 'goodbye' });
+    this.#disconnect('stopped');
+    this.#finder.stop();
+    this.#sampler.stop();
+    await this.#executor.stop();
+    await this.#outbox?.close();
+  }
+
+  /** A simulated crash: tasks die at once, nothing is flushed, sent or handed over. Resolves when no process is left. */
+  async crash(): Promise<void> {
+    await this.#started();
+    if (this.#mode === 'new' || this.#mode === 'ended') return;
+    this.#mode = 'ended';
+    const crashed = this.#executor.crash();
+    this.#disconnect('crashed');
+    this.#finder.stop();
+    this.#sampler.stop();
+    await this.#outbox?.abandon();
+    await crashed;
+  }
+
+  /** Whatever became of the start. */
+  async #started(): Promise<void> {
+    await this.#starting.catch(() => {
+      this.#mode = 'ended';
+    });
+  }
+
+  // A call, because the mode changes while one waits.
+  #isEnded(): boolean {
+    return this.#mode === 'ended';
+  }
+
+  #fatal(error: Error): void {
+    if (this.#isEnded()) return;
+    this.#mode = 'ended';
+    this.#disconnect('failed');
+    this.#finder.stop();
+    this.#sampler.stop();
+    this.#options.onFatal(error);
+  }
+
+  #hello(): Extract<WorkerToMaster, { kind: 'hello' }> {
+    return {
+      kind: 'hello',
+      version: LINK_VERSION,
+      node: this.#options.id,
+      role: this.#options.role,
+      instance: this.#outbox?.instance ?? '',
+      address: this.#options.address,
+      slots: this.slots,
+      cpus: this.#capacity.cpus,
+      memoryMb: this.#capacity.memoryMb,
+      labels: this.#options.labels,
+      held: this.#attempts?.held() ?? [],
+      sample: this.#sampler.latest,
+      leaving: this.#mode !== 'running',
+    };
+  }
+
+  #welcomed(link: MasterLink, address: string, welcome: Welcome): void {
+    const connection: Connection = {
+      link,
+      port: hostAndPort(address).port,
+      leader: welcome.leader,
+      verdicts: welcome.verdicts,
+      sentAtMs: new Map(),
+      renewByMs: monotonicMs() + LEASE.pauseAfterMs,
+    };
+    this.#connection = connection;
+    link.onMessage = (message) => {
+      if (this.#connection === connection) this.#received(connection, message);
+    };
+    link.onClose = (reason) => {
+      if (this.#connection === connection) this.#disconnect(reason);
+    };
+    if (welcome.term < this.#termMax) {
+      this.#disconnect(`${welcome.leader} leads term ${welcome.term} only, ${this.#termMax} was seen`);
+      return;
+    }
+    this.#termMax = welcome.term;
+    this.#options.log.info(
+      { master: welcome.leader, address, term: welcome.term },
+      'connected to the master',
+    );
+    this.#attempts?.connected({
+      send: (message) => link.send(message),
+      onResultSent: (task) => this.#options.writeLine(LINES.sentToLeader(task, connection.port)),
+    });
+    this.#beat();
+  }
+
+  /** Leaves the master, and looks for it again unless this node is at its end. */
+  #disconnect(reason: string): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    if (this.#heartbeatTimer !== null) clearTimeout(this.#heartbeatTimer);
+    this.#attempts?.disconnected();
+    if (connection !== null) {
+      this.#options.log.info({ master: connection.leader, reason }, 'disconnected from the master');
+      connection.link.close();
+    }
+    if (this.#attempts !== null && !this.#isEnded()) this.#finder.start();
+  }
+
+  /** Sends a heartbeat and plans the next one. */
+  #beat(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    if (this.#heartbeatTimer !== null) clearTimeout(this.#heartbeatTimer);
+    const nowMs = monotonicMs();
+    if (nowMs > connection.renewByMs) {
+      this.#disconnect('the master has not acknowledged a heartbeat in time');
+      return;
+    }
+    this.#heartbeatSeq += 1;
+    connection.sentAtMs.set(this.#heartbeatSeq, nowMs);
+    connection.link.send({ kind: 'heartbeat', seq: this.#heartbeatSeq, sample: this.#sampler.take() });
+    const busy = (this.#attempts?.size ?? 0) > 0;
+    if (busy) this.#sampler.touch();
+    this.#heartbeatTimer = setTimeout(() => this.#beat(), busy ? LEASE.heartbeatMs : WORKER.idleHeartbeatMs);
+  }
+
+  #acknowledged(connection: Connection, seq: number): void {
+    const sentAtMs = connection.sentAtMs.get(seq);
+    if (sentAtMs === undefined) return;
+    for (const other of connection.sentAtMs.keys()) if (other <= seq) connection.sentAtMs.delete(other);
+    const nowMs = monotonicMs();
+    const untilMs = sentAtMs + LEASE.pauseAfterMs;
+    if (nowMs > connection.renewByMs || nowMs > untilMs) {
+      this.#disconnect('the acknowledgement of a heartbeat came too late');
+      return;
+    }
+    this.#carryOutVerdicts(connection);
+    connection.renewByMs = untilMs;
+    this.#executor.extendLease(untilMs);
+  }
+
+  /** Attempts that are not this node's any more must be killed before the lease lets the others go on. */
+  #carryOutVerdicts(connection: Connection): void {
+    if (connection.verdicts === null) return;
+    for (const { task, token, verdict } of connection.verdicts) {
+      if (verdict === 'kill') this.#attempts?.kill({ task, token }, 'superseded');
+    }
+    connection.verdicts = null;
+  }
+
+  #received(connection: Connection, message: MasterToWorker): void {
+    switch (message.kind) {
+      case 'run':
+        this.#run(message);
+        return;
+      case 'recorded':
+        this.#attempts?.recorded(message);
+        return;
+      case 'heartbeatAck':
+        this.#acknowledged(connection, message.seq);
+        return;
+      case 'kill':
+        this.#options.log.info({ task: message.task, why: message.why }, 'ending an attempt');
+        this.#attempts?.kill(message, message.why);
+        return;
+      case 'readOutput':
+        this.#readOutput(connection, message);
+        return;
+      case 'considered':
+        this.#options.writeLine(LINES.cpu(message.cpu));
+        this.#options.writeLine(LINES.ram(message.memory));
+        this.#sampler.touch();
+        return;
+      case 'redirect':
+        this.#disconnect(`${message.self} is not the master any more`);
+        return;
+      case 'refuse':
+        this.#disconnect(message.reason);
+        return;
+      case 'welcome':
+        this.#disconnect('a second welcome');
+        return;
+    }
+  }
+
+  #run(order: Extract<MasterToWorker, { kind: 'run' }>): void {
+    const attempts = this.#attempts;
+    if (attempts === null) return;
+    if (this.#mode !== 'running') {
+      attempts.refuse(order, `${this.#options.id} is being stopped`);
+      return;
+    }
+    const wasIdle = attempts.size === 0;
+    if (!attempts.run(order)) return;
+    this.#options.writeLine(LINES.receivedPayload(order.task));
+    if (!wasIdle) return;
+    this.#sampler.touch();
+    this.#beat();
+  }
+
+  #readOutput(connection: Connection, call: Extract<MasterToWorker, { kind: 'readOutput' }>): void {
+    const { request } = call;
+    if (this.#outputReads >= WORKER.outputReadsMax) {
+      const message = `${WORKER.outputReadsMax} reads of output are under way on ${this.#options.id}`;
+      connection.link.send({ kind: 'outputError', request, message });
+      return;
+    }
+    this.#outputReads += 1;
+    this.#outputOf(call)
+      .then(
+        ({ data, nextOffset, end }) => {
+          const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+          connection.link.send({ kind: 'output', request, data: bytes.toString('base64'), nextOffset, end });
+        },
+        (error: unknown) => {
+          const message = error instanceof Error ? error.message : String(error);
+          connection.link.send({ kind: 'outputError', request, message });
+        },
+      )
+      .finally(() => (this.#outputReads -= 1));
+  }
+
+  async #outputOf(call: Extract<MasterToWorker, { kind: 'readOutput' }>): ReturnType<Executor['readOutput']> {
+    const ref: AttemptRef = { task: call.task, token: call.token };
+    if (this.#attempts?.isBeginning(ref) === true) await after(WORKER.notBegunWaitMs);
+    return this.#executor.readOutput(ref, {
+      stream: call.stream,
+      offset: call.offset,
+      maxBytes: Math.min(call.maxBytes, WORKER.outputBytesMax),
+      waitMs: call.waitMs,
+    });
+  }
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits for the promise, but not longer than that. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([promise, tooLong]);
+  clearTimeout(timer);
+}
