@@ -14,6 +14,9 @@ export class LineLog implements LogLines {
   /** A ring would save the occasional slice; lines come at most some thousands a second, so this is enough. */
   #kept: LogLine[] = [];
   #lastSeq = 0;
+  /** The time as text, made once a millisecond: under load dozens of lines share it. */
+  #nowMs = -1;
+  #nowText = '';
   #unprinted: string[] = [];
 
   constructor(label: string, print: (text: string) => void) {
@@ -23,7 +26,12 @@ export class LineLog implements LogLines {
 
   readonly write = (text: string): void => {
     this.#lastSeq += 1;
-    const line: LogLine = { seq: this.#lastSeq, at: new Date().toISOString(), text };
+    const now = Date.now();
+    if (now !== this.#nowMs) {
+      this.#nowMs = now;
+      this.#nowText = new Date(now).toISOString();
+    }
+    const line: LogLine = { seq: this.#lastSeq, at: this.#nowText, text };
     this.#kept.push(line);
     if (this.#kept.length >= 2 * KEPT_LINES_MAX) this.#kept = this.#kept.slice(-KEPT_LINES_MAX);
     // One write per turn of the event loop: thousands of single writes to a terminal would slow the node down.

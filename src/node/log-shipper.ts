@@ -3,7 +3,7 @@ import axios from 'axios';
 import type { AxiosInstance } from 'axios';
 import type { LogLine } from '../api/log.ts';
 
-/** Lines buffered while the database is away; beyond it the oldest go (they stay on the node's own /logging). */
+/** Lines buffered while the database is away; beyond it the oldest half goes (it stays on the node's own /logging). */
 export const SHIP_BUFFER_LINES_MAX = 50_000;
 const SHIP_BATCH_LINES_MAX = 500;
 const SHIP_TIMEOUT_MS = 5_000;
@@ -47,11 +47,17 @@ export class LogShipper {
     });
   }
 
+  /** Lines not delivered yet. */
+  get buffered(): number {
+    return this.#buffer.length;
+  }
+
   readonly add = (line: LogLine): void => {
     if (this.#closed) return;
     this.#buffer.push(line);
-    if (this.#buffer.length > SHIP_BUFFER_LINES_MAX)
-      this.#buffer.splice(0, this.#buffer.length - SHIP_BUFFER_LINES_MAX);
+    // Cut in big steps: dropping one line at a time would move the whole buffer for each.
+    if (this.#buffer.length >= SHIP_BUFFER_LINES_MAX)
+      this.#buffer = this.#buffer.slice(SHIP_BUFFER_LINES_MAX / 2);
     if (!this.#sending && this.#timer === null) this.#schedule(20);
   };
 
