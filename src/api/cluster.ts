@@ -43,7 +43,10 @@ export interface Cluster {
   waitTask(id: string, waitMs: number, signal: AbortSignal): Promise<TaskView>;
   listTasks(query: TaskListQuery): Promise<TaskPage>;
   taskEvents(idOrPrefix: string): readonly TaskEvent[];
-  /** (master) Raw bytes from `offset`, of the last attempt; with follow until the task is final. */
+  /**
+   * (master) Raw bytes from `offset`, of the attempt that is the last one when it is called (of the first one, if there is
+   * none yet); with follow until that attempt has ended. Output of a later attempt is never appended: readers start anew.
+   */
   readOutput(
     idOrPrefix: string,
     options: {

@@ -62,19 +62,12 @@ export function taskExit(task: TaskView): string {
 
 const NAME_CHARS_MAX = 32;
 
-/** Its name, else what it runs. */
+/** Its name, else what it runs (lists come without the script itself). */
 export function taskName(task: TaskView): string {
-  const text =
-    task.name ?? task.command?.join(' ') ?? firstLine(task.script ?? '') ?? task.interpreter ?? NONE;
-  const line = printable(text);
+  const line = printable(
+    task.name ?? task.command?.join(' ') ?? `script by ${task.interpreter ?? 'python3'}`,
+  );
   return line.length > NAME_CHARS_MAX ? `${line.slice(0, NAME_CHARS_MAX - 1)}…` : line;
-}
-
-function firstLine(script: string): string | undefined {
-  return script
-    .split('\n')
-    .map((line) => line.trim())
-    .find((line) => line !== '');
 }
 
 /** Control characters would move the cursor of the terminal (or worse): they are shown as blanks. */

@@ -78,18 +78,25 @@ async function* followOutput(
   let offset = from;
   let attempt: number | null = null;
   let pauseMs = REOPEN_PAUSE_MS;
-  for (;;) {
-    const opened = await openOutput(source, offset);
-    const openedAttempt = attemptOf(opened) ?? (await readTask(source)).attempts.length;
-    if (attempt !== null && attempt > 0 && openedAttempt > attempt) {
-      // The offset was the earlier attempt's.
-      opened.stream.destroy();
-      attempt = openedAttempt;
+  const goTo = (next: number): void => {
+    // The offset was the earlier attempt's.
+    if (attempt !== null && next > attempt) {
       offset = 0;
-      onAttempt?.(attempt);
+      onAttempt?.(next);
+    }
+    attempt = Math.max(attempt ?? 1, next);
+  };
+  for (;;) {
+    const before = (await readTask(source)).attempts.length;
+    goTo(before);
+    const openedAt = offset;
+    const opened = await openOutput(source, openedAt);
+    const named = attemptOf(opened);
+    goTo(named ?? before);
+    if (offset !== openedAt) {
+      opened.stream.destroy();
       continue;
     }
-    attempt = openedAttempt;
     const part = new Part(opened, source.signal);
     for await (const bytes of part.bytes()) {
       offset += bytes.byteLength;
@@ -98,7 +105,8 @@ async function* followOutput(
     }
     if (!part.complete && !part.silent) source.pool.suspect(opened.server);
     const task = await readTask(source);
-    if (part.complete && isFinal(task.status) && task.attempts.length <= attempt) return;
+    // What ended while attempts came and went may not have been the last one's output.
+    if (part.complete && isFinal(task.status) && task.attempts.length === (named ?? before)) return;
     await pause(pauseMs * (0.5 + Math.random() / 2), source.signal);
     pauseMs = Math.min(pauseMs * 2, REOPEN_PAUSE_MAX_MS);
   }
