@@ -169,6 +169,10 @@ export class KvRaftStorage {
     return { kind: 'put', key, value: sealBytes(key, data) };
   }
 
+  composeChunkDeletion(index: LogIndex, chunk: number): KvOp {
+    return { kind: 'del', key: chunkKey(index, chunk) };
+  }
+
   /**
    * Makes the chunks written under `meta.index` the snapshot in force: the commit point. The old snapshot's chunks and the
    * log up to the returned index go in the same write.

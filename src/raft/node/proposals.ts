@@ -1,0 +1,92 @@
+import type { ProposeResult } from '../consensus.ts';
+import type { LogIndex, ProposalId, ProposalOutcome, Term } from '../core/types.ts';
+
+interface Waiter<Result> {
+  readonly resolve: (result: ProposeResult<Result>) => void;
+  readonly sinceMs: number;
+}
+interface AppendedWaiter<Result> extends Waiter<Result> {
+  readonly id: ProposalId;
+  readonly term: Term;
+}
+
+/** Who waits for which proposal: from `propose` by its id, from `appended` on by its place in the log. */
+export class Proposals<Result> {
+  readonly #onCommitted: (seconds: number) => void;
+  readonly #proposed = new Map<ProposalId, Waiter<Result>>();
+  readonly #appended = new Map<LogIndex, AppendedWaiter<Result>>();
+  readonly #places = new Map<ProposalId, LogIndex>();
+
+  constructor(onCommitted: (seconds: number) => void) {
+    this.#onCommitted = onCommitted;
+  }
+
+  get count(): number {
+    return this.#proposed.size + this.#appended.size;
+  }
+
+  add(id: ProposalId, nowMs: number): Promise<ProposeResult<Result>> {
+    return new Promise((resolve) => {
+      this.#proposed.set(id, { resolve, sinceMs: nowMs });
+    });
+  }
+
+  outcome(id: ProposalId, outcome: ProposalOutcome): void {
+    const waiter = this.#proposed.get(id);
+    if (waiter === undefined) return;
+    this.#proposed.delete(id);
+    if (outcome.kind !== 'appended') {
+      waiter.resolve(outcome);
+      return;
+    }
+    this.#appended.set(outcome.index, { ...waiter, id, term: outcome.term });
+    this.#places.set(id, outcome.index);
+  }
+
+  unknown(ids: readonly ProposalId[], reason: string): void {
+    for (const id of ids) {
+      const index = this.#places.get(id);
+      if (index !== undefined) this.#take(index)?.resolve({ kind: 'unknown', reason });
+    }
+  }
+
+  applied(index: LogIndex, term: Term, result: Result, nowMs: number): void {
+    const waiter = this.#take(index);
+    if (waiter === undefined) return;
+    if (waiter.term !== term) {
+      waiter.resolve({ kind: 'unknown', reason: 'another entry took its place' });
+      return;
+    }
+    this.#onCommitted((nowMs - waiter.sinceMs) / 1000);
+    waiter.resolve({ kind: 'applied', index, term, result });
+  }
+
+  /** The state machine jumped over these places: what was decided there is not known here. */
+  skipped(through: LogIndex): void {
+    for (const [index, waiter] of [...this.#appended]) {
+      if (index > through) continue;
+      this.#take(index);
+      waiter.resolve({
+        kind: 'unknown',
+        reason: 'its entry is inside a snapshot that came from another server',
+      });
+    }
+  }
+
+  endAll(reason: string): void {
+    for (const waiter of [...this.#proposed.values(), ...this.#appended.values()]) {
+      waiter.resolve({ kind: 'unknown', reason });
+    }
+    this.#proposed.clear();
+    this.#appended.clear();
+    this.#places.clear();
+  }
+
+  #take(index: LogIndex): AppendedWaiter<Result> | undefined {
+    const waiter = this.#appended.get(index);
+    if (waiter === undefined) return undefined;
+    this.#appended.delete(index);
+    this.#places.delete(waiter.id);
+    return waiter;
+  }
+}

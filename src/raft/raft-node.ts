@@ -1,0 +1,477 @@
+/**
+ * The only loop: inputs → core → effects (src/raft/README.md). Everything that waits (disk, network, applying, snapshots)
+ * is in node/, and comes back here as an input. Nothing here awaits between an input and its effects.
+ */
+import type { Consensus, ProposeResult, ReadBarrierResult, RoleChange } from './consensus.ts';
+import { RaftCore } from './core/raft-core.ts';
+import type {
+  Configuration,
+  Effect,
+  Entry,
+  Input,
+  LogIndex,
+  Message,
+  NodeId,
+  ProposalId,
+  RaftStatus,
+  RecoveredState,
+  SnapshotMeta,
+  Term,
+} from './core/types.ts';
+import { Applier } from './node/applier.ts';
+import { Flusher } from './node/flusher.ts';
+import { Proposals } from './node/proposals.ts';
+import { ReadBarriers } from './node/read-barriers.ts';
+import { SnapshotReceiver } from './node/snapshot-receiver.ts';
+import { SnapshotSender } from './node/snapshot-sender.ts';
+import { isStopped, SnapshotWriter } from './node/snapshot-writer.ts';
+import { Ticker } from './node/ticker.ts';
+import type { RaftLogger } from './raft-logger.ts';
+import { noMetrics } from './raft-metrics.ts';
+import type { RaftMetrics } from './raft-metrics.ts';
+import { coreConfig, RAFT_DEFAULTS } from './raft-settings.ts';
+import type { RaftSettings } from './raft-settings.ts';
+import type { StateMachine } from './state-machine.ts';
+import type { KvStore } from './storage/kv-store.ts';
+import { KvRaftStorage } from './storage/raft-storage.ts';
+import type { ChunkTotals } from './storage/raft-storage.ts';
+import type { Timers } from './timers.ts';
+import type { RaftTransport } from './transport/transport.ts';
+
+export interface RaftNodeOptions<Result> {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  /** Who takes part at the very first start; of no effect once anything is stored. Empty for a server that joins. */
+  readonly bootstrap: Configuration;
+  /** Owned by the node from now on: closed by `stop`, `crash`, and when `open` fails. */
+  readonly kv: KvStore;
+  /** Owned by the node from now on. */
+  readonly transport: RaftTransport;
+  readonly machine: StateMachine<Result>;
+  readonly timers: Timers;
+  /** Uniform whole numbers in [0, boundExclusive). */
+  readonly random: (boundExclusive: number) => number;
+  readonly log: RaftLogger;
+  /** The process must end: a write failed, or an invariant is broken. Called once; the node is dead by then. */
+  readonly onFatal: (error: unknown) => void;
+  readonly metrics?: RaftMetrics;
+  readonly settings?: Partial<RaftSettings>;
+}
+
+type Life = 'new' | 'running' | 'over';
+
+export class RaftNode<Result> implements Consensus<Result> {
+  readonly #options: RaftNodeOptions<Result>;
+  readonly #settings: RaftSettings;
+  readonly #metrics: RaftMetrics;
+  readonly #core: RaftCore;
+  readonly #storage: KvRaftStorage;
+  readonly #flusher: Flusher;
+  readonly #applier: Applier<Result>;
+  readonly #commands: Proposals<Result>;
+  readonly #configs: Proposals<null>;
+  readonly #barriers: ReadBarriers;
+  readonly #snapshots: SnapshotWriter;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+  readonly #ticker: Ticker;
+  readonly #roleListeners = new Set<(change: RoleChange) => void>();
+  #life: Life = 'new';
+  readonly #inputs: Input[] = [];
+  #isStepping = false;
+  #proposals: { readonly id: ProposalId; readonly payload: Uint8Array }[] = [];
+  #nextProposalId = 1;
+  #appliedTerm: Term;
+  /** Between the write that puts a received snapshot in force and the state machine having it. */
+  #isInstalling = false;
+  #ending: Promise<void> | null = null;
+
+  private constructor(options: RaftNodeOptions<Result>, storage: KvRaftStorage, recovered: RecoveredState) {
+    const { machine, timers, random, transport, log, id } = options;
+    this.#options = options;
+    this.#settings = { ...RAFT_DEFAULTS, ...options.settings };
+    this.#metrics = options.metrics ?? noMetrics;
+    this.#storage = storage;
+    this.#core = new RaftCore(coreConfig(id, this.#settings), recovered, random);
+    this.#appliedTerm = recovered.snapshot.term;
+    const settings = this.#settings;
+    const onFailed = (error: unknown): void => this.#fail(error);
+    const send = (message: Message): void => transport.send(message.to, message);
+    const committed = (seconds: number): void => this.#metrics.committed(seconds);
+    this.#commands = new Proposals(committed);
+    this.#configs = new Proposals(committed);
+    this.#flusher = new Flusher({
+      storage,
+      takeDirty: () => machine.takeDirty(),
+      timers,
+      metrics: this.#metrics,
+      onPersisted: (writeId) => this.#input({ kind: 'persisted', writeId }),
+      onFailed,
+    });
+    this.#applier = new Applier<Result>({
+      machine,
+      commands: this.#commands,
+      configs: this.#configs,
+      timers,
+      sliceMs: settings.applySliceMs,
+      appliedIndex: recovered.snapshot.index,
+      onApplied: (last, entries, bytes) => this.#applied(last, entries, bytes),
+      onFailed,
+    });
+    this.#barriers = new ReadBarriers({
+      timers,
+      timeoutMs: settings.readBarrierMs,
+      ask: (readId) => this.#input({ kind: 'readIndex', readId }),
+      appliedIndex: () => this.#applier.appliedIndex,
+    });
+    this.#snapshots = new SnapshotWriter({
+      machine,
+      storage,
+      flusher: this.#flusher,
+      timers,
+      random,
+      metrics: this.#metrics,
+      everyEntries: settings.snapshotEveryEntries,
+      everyBytes: settings.snapshotEveryBytes,
+      trailing: { entries: settings.trailingEntries, bytes: settings.trailingBytes },
+      onTaken: (meta, compactThrough) => this.#input({ kind: 'snapshotTaken', meta, compactThrough }),
+    });
+    this.#sender = new SnapshotSender({
+      self: id,
+      storage,
+      storedAt: (index, key, value) => machine.storedAt(index, key, value),
+      send,
+      timers,
+      log,
+      resendMs: settings.chunkResendMs,
+      resendsMax: settings.chunkResendsMax,
+      onEnded: (to, meta, ok) => this.#input({ kind: 'snapshotSent', to, meta, ok }),
+      onFailed,
+    });
+    this.#receiver = new SnapshotReceiver({
+      self: id,
+      storage,
+      flusher: this.#flusher,
+      send,
+      log,
+      currentTerm: () => this.#core.status().term,
+      install: (meta, totals, generation) => this.#install(meta, totals, generation),
+      onBegin: () => this.#snapshots.abort(),
+      onFailed,
+    });
+    this.#ticker = new Ticker({
+      timers,
+      tickMs: settings.tickMs,
+      ticksPerTurnMax: settings.ticksPerTurnMax,
+      onTick: () => this.#input({ kind: 'tick' }),
+    });
+  }
+
+  /**
+   * Checks and reads what is stored and gives the state machine its state. Starts nothing.
+   * @throws StorageError if the stored state is damaged, foreign or too new; `kv` is closed then
+   */
+  static async open<Result>(options: RaftNodeOptions<Result>): Promise<RaftNode<Result>> {
+    const { kv, clusterId, id, bootstrap, machine } = options;
+    try {
+      const { storage, recovered } = await KvRaftStorage.open(kv, {
+        identity: { clusterId, nodeId: id },
+        bootstrap,
+      });
+      await machine.restore(recovered.snapshot, storage.readSnapshot(), storage.machine);
+      return new RaftNode(options, storage, recovered);
+    } catch (error) {
+      await kv.close();
+      throw error;
+    }
+  }
+
+  /** Begins to talk and to tick. */
+  start(): void {
+    if (this.#life !== 'new') throw new Error('a node is started once');
+    this.#life = 'running';
+    const { transport } = this.#options;
+    transport.onMessage = (message) => this.#receive(message);
+    transport.onPeerLost = (peer) => this.#input({ kind: 'peerUnreachable', peer });
+    transport.start();
+    this.#ticker.start();
+  }
+
+  /** Orderly end: hands over the lead if it has it, writes what is due, closes store and transport. */
+  async stop(): Promise<void> {
+    if (this.#life === 'running') {
+      await this.#handOver();
+      await this.#flusher.drain();
+    }
+    await this.#end('the server was stopped');
+  }
+
+  /**
+   * Ends as a crash does: nothing more is written, sent or handed over. When it resolves, the store is closed and a new node
+   * can be opened on it.
+   */
+  crash(): Promise<void> {
+    return this.#end('the server crashed');
+  }
+
+  propose(payload: Uint8Array): Promise<ProposeResult<Result>> {
+    const refusal = this.#refusal();
+    if (refusal !== null) return Promise.resolve(refusal);
+    const id = this.#nextProposalId++ as ProposalId;
+    if (this.#proposals.length === 0) this.#options.timers.soon(() => this.#proposeGathered());
+    this.#proposals.push({ id, payload });
+    return this.#commands.add(id, this.#options.timers.nowMs());
+  }
+
+  /** A membership change: one server added, removed, promoted or demoted. `applied` once it is committed. */
+  proposeConfig(config: Configuration): Promise<ProposeResult<null>> {
+    const refusal = this.#refusal();
+    if (refusal !== null) return Promise.resolve(refusal);
+    const id = this.#nextProposalId++ as ProposalId;
+    const result = this.#configs.add(id, this.#options.timers.nowMs());
+    this.#input({ kind: 'proposeConfig', id, config });
+    return result;
+  }
+
+  readBarrier(): Promise<ReadBarrierResult> {
+    if (this.#life !== 'running') return Promise.resolve({ kind: 'notLeader', leader: null });
+    return this.#barriers.wait();
+  }
+
+  /** Asks the leader (only it obeys) to hand over to `to`. Resolves true once `to` is known to lead. */
+  async transferLeadership(to: NodeId): Promise<boolean> {
+    if (this.#life !== 'running' || this.#core.status().role !== 'leader') return false;
+    this.#input({ kind: 'transferLeadership', to });
+    await this.#until((change) => change.role !== 'leader' && change.leader !== null);
+    return this.#core.status().leader === to;
+  }
+
+  /** Takes a snapshot now. @returns null if it could not be finished (one from the leader came, or the node ended) */
+  async takeSnapshot(): Promise<SnapshotMeta | null> {
+    if (this.#life !== 'running' || this.#receiver.isActive) return null;
+    const index = this.#applier.appliedIndex;
+    if (index <= this.#storage.snapshot.index) {
+      const { term, config } = this.#storage.snapshot;
+      return { index, term, config };
+    }
+    try {
+      return await this.#snapshots.take({
+        index,
+        term: this.#appliedTerm,
+        config: this.#core.configAt(index),
+      });
+    } catch (error) {
+      if (!isStopped(error)) this.#fail(error);
+      return null;
+    }
+  }
+
+  status(): RaftStatus {
+    return this.#core.status();
+  }
+
+  quorumReachable(): boolean {
+    const { voters } = this.#core.status().config;
+    const contacts = this.#options.transport.lastContactMs();
+    let reachable = 0;
+    for (const voter of voters) {
+      const silentMs = voter === this.#options.id ? 0 : (contacts.get(voter) ?? Infinity);
+      if (silentMs <= this.#settings.contactMs) reachable += 1;
+    }
+    return this.#life === 'running' && reachable * 2 > voters.length;
+  }
+
+  lastContactMs(): ReadonlyMap<NodeId, number | null> {
+    return this.#options.transport.lastContactMs();
+  }
+
+  entries(from: LogIndex, to: LogIndex): readonly Entry[] {
+    return this.#core.entries(from, to);
+  }
+
+  onRoleChanged(listener: (change: RoleChange) => void): () => void {
+    this.#roleListeners.add(listener);
+    return () => this.#roleListeners.delete(listener);
+  }
+
+  #refusal(): Exclude<ProposeResult<never>, { kind: 'applied' }> | null {
+    if (this.#life !== 'running') return { kind: 'notLeader', leader: null };
+    if (this.#commands.count + this.#configs.count < this.#settings.waitingProposalsMax) return null;
+    return { kind: 'overloaded', limit: 'waitingProposalsMax' };
+  }
+
+  #proposeGathered(): void {
+    const proposals = this.#proposals;
+    this.#proposals = [];
+    this.#input({ kind: 'propose', proposals });
+  }
+
+  #receive(message: Message): void {
+    if (!this.#isInstalling) {
+      this.#input({ kind: 'message', message });
+      return;
+    }
+    // What the state machine has applied must not pass the snapshot it is being given. Dropped messages are repeated.
+    if (message.kind === 'append' || message.kind === 'snapshotChunk') return;
+    if (message.kind === 'heartbeat') {
+      const { commitIndex } = this.#core.status();
+      this.#input({
+        kind: 'message',
+        message: { ...message, commit: Math.min(message.commit, commitIndex) as LogIndex },
+      });
+      return;
+    }
+    this.#input({ kind: 'message', message });
+  }
+
+  /** Effects may lead to further inputs at once; those wait for their turn, so that effects keep their order. */
+  #input(input: Input): void {
+    if (this.#life !== 'running') return;
+    this.#inputs.push(input);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        for (const effect of this.#core.step(next)) this.#perform(effect);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'persist':
+        this.#flusher.persist(effect);
+        break;
+      case 'send':
+        this.#options.transport.send(effect.message.to, effect.message);
+        break;
+      case 'apply':
+        this.#applier.enqueue(effect.entries);
+        break;
+      case 'sendSnapshot':
+        this.#sender.send(effect.to, effect.term);
+        break;
+      case 'receiveSnapshotChunk':
+        this.#receiver.receive(effect.message);
+        break;
+      case 'snapshotAcked':
+        this.#sender.acked(effect.message);
+        break;
+      case 'proposalOutcome':
+        this.#commands.outcome(effect.id, effect.outcome);
+        this.#configs.outcome(effect.id, effect.outcome);
+        break;
+      case 'proposalsUnknown':
+        this.#commands.unknown(effect.ids, 'the lead was lost before it was committed');
+        this.#configs.unknown(effect.ids, 'the lead was lost before it was committed');
+        break;
+      case 'readReady':
+        this.#barriers.ready(effect.readId, effect.index);
+        break;
+      case 'readFailed':
+        this.#barriers.failed(effect.readId, effect.leader);
+        break;
+      case 'roleChanged':
+        this.#roleChanged({ role: effect.role, term: effect.term, leader: effect.leader });
+        break;
+    }
+  }
+
+  #roleChanged(change: RoleChange): void {
+    if (change.role === 'candidate') this.#metrics.electionStarted();
+    if (change.role !== 'leader') this.#sender.cancelAll();
+    this.#options.log.info(
+      `raft: ${change.role} in term ${change.term}, leader ${change.leader ?? 'unknown'}`,
+    );
+    for (const listener of [...this.#roleListeners]) listener(change);
+  }
+
+  #applied(through: LogIndex, entries: number, bytes: number): void {
+    this.#appliedTerm = this.#core.entries(through, through)[0]?.term ?? this.#appliedTerm;
+    this.#barriers.applied(through);
+    const isSnapshotDue = this.#snapshots.applied(entries, bytes);
+    this.#input({ kind: 'applied', index: through });
+    if (isSnapshotDue) void this.takeSnapshot();
+  }
+
+  /** Puts a received snapshot in force. @returns false if it is not newer than what is committed here by now */
+  async #install(meta: SnapshotMeta, totals: ChunkTotals, generation: number): Promise<boolean> {
+    if (this.#core.status().commitIndex >= meta.index) return false;
+    this.#isInstalling = true;
+    this.#applier.freeze();
+    await this.#flusher.background(() => this.#storage.composeInstall(meta, totals, generation));
+    await this.#options.machine.restore(meta, this.#storage.readSnapshot(), this.#storage.machine);
+    if (this.#life !== 'running') return false;
+    this.#commands.skipped(meta.index);
+    this.#configs.skipped(meta.index);
+    this.#appliedTerm = meta.term;
+    this.#applier.resumeAfter(meta.index);
+    this.#input({ kind: 'snapshotInstalled', meta });
+    this.#barriers.applied(meta.index);
+    this.#isInstalling = false;
+    return true;
+  }
+
+  /** Asks the most complete voter to take over, and waits a bounded time for it. */
+  async #handOver(): Promise<void> {
+    const { role, peers, config } = this.#core.status();
+    if (role !== 'leader') return;
+    const candidates = [...peers].filter(
+      ([id, peer]) => config.voters.includes(id) && peer.state === 'replicate',
+    );
+    candidates.sort(([, a], [, b]) => b.matchIndex - a.matchIndex);
+    const successor = candidates[0]?.[0];
+    if (successor === undefined) return;
+    this.#input({ kind: 'transferLeadership', to: successor });
+    await this.#until((change) => change.role !== 'leader');
+  }
+
+  /** Resolves when a change of role fulfils `condition`, or after `transferMs`. */
+  #until(condition: (change: RoleChange) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        cancel();
+        unsubscribe();
+        resolve();
+      };
+      const cancel = this.#options.timers.after(this.#settings.transferMs, settle);
+      const unsubscribe = this.onRoleChanged((change) => {
+        if (condition(change)) settle();
+      });
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#life === 'over') return;
+    const { log, onFatal } = this.#options;
+    log.error(
+      `raft: cannot go on: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+    void this.#end('the server failed').catch(() => undefined);
+    onFatal(error);
+  }
+
+  #end(reason: string): Promise<void> {
+    this.#ending ??= this.#endOnce(reason);
+    return this.#ending;
+  }
+
+  async #endOnce(reason: string): Promise<void> {
+    this.#life = 'over';
+    this.#ticker.stop();
+    this.#applier.freeze();
+    this.#snapshots.abort();
+    this.#sender.cancelAll();
+    this.#commands.endAll(reason);
+    this.#configs.endAll(reason);
+    this.#barriers.endAll(reason);
+    const closing = this.#options.transport.close();
+    await this.#flusher.stop();
+    await closing;
+    await this.#storage.close();
+  }
+}

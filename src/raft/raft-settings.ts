@@ -1,0 +1,83 @@
+import type { NodeId, RaftConfig } from './core/types.ts';
+
+/** Times and limits of one server. All of a cluster should use the same times. */
+export interface RaftSettings {
+  readonly tickMs: number;
+  readonly heartbeatMs: number;
+  /** An election timeout is drawn from [electionMs, 2 × electionMs). */
+  readonly electionMs: number;
+  /** After a stall of the event loop at most this many ticks are made up for: the stall says nothing about the leader. */
+  readonly ticksPerTurnMax: number;
+  /** A voter heard within this time counts as reachable. */
+  readonly contactMs: number;
+  /** A read barrier without an answer after this time ends as `unknown`. */
+  readonly readBarrierMs: number;
+  /** How long `stop` waits for another server to take the lead. */
+  readonly transferMs: number;
+
+  /** One append message carries at most this many payload bytes, or one entry. */
+  readonly messageBytesMax: number;
+  readonly inflightMessagesMax: number;
+  readonly inflightBytesMax: number;
+  readonly uncommittedBytesMax: number;
+  readonly proposalBytesMax: number;
+  readonly unappliedBytesMax: number;
+  readonly pendingReadsMax: number;
+  /** Proposals waiting for their outcome, beyond which further ones are refused as `overloaded`. */
+  readonly waitingProposalsMax: number;
+
+  /** Entries are applied for at most this long before other events get their turn. */
+  readonly applySliceMs: number;
+
+  /** A snapshot is due after this many entries or bytes, whichever comes first (plus up to a quarter by chance). */
+  readonly snapshotEveryEntries: number;
+  readonly snapshotEveryBytes: number;
+  /** What of the log a snapshot leaves for followers that are a little behind. */
+  readonly trailingEntries: number;
+  readonly trailingBytes: number;
+  /** A snapshot chunk is sent again after this time without an answer … */
+  readonly chunkResendMs: number;
+  /** … and the sending given up after this many times. */
+  readonly chunkResendsMax: number;
+}
+
+export const RAFT_DEFAULTS: RaftSettings = {
+  tickMs: 10,
+  heartbeatMs: 50,
+  electionMs: 200,
+  ticksPerTurnMax: 2,
+  contactMs: 800,
+  readBarrierMs: 1_000,
+  transferMs: 1_000,
+  messageBytesMax: 512 * 1024,
+  inflightMessagesMax: 64,
+  inflightBytesMax: 4 * 1024 * 1024,
+  uncommittedBytesMax: 64 * 1024 * 1024,
+  proposalBytesMax: 12 * 1024 * 1024,
+  unappliedBytesMax: 32 * 1024 * 1024,
+  pendingReadsMax: 10_000,
+  waitingProposalsMax: 100_000,
+  applySliceMs: 5,
+  snapshotEveryEntries: 50_000,
+  snapshotEveryBytes: 64 * 1024 * 1024,
+  trailingEntries: 10_000,
+  trailingBytes: 32 * 1024 * 1024,
+  chunkResendMs: 1_000,
+  chunkResendsMax: 10,
+};
+
+/** The part of the settings the core needs, times in ticks. */
+export function coreConfig(id: NodeId, settings: RaftSettings): RaftConfig {
+  return {
+    id,
+    electionTicks: Math.ceil(settings.electionMs / settings.tickMs),
+    heartbeatTicks: Math.ceil(settings.heartbeatMs / settings.tickMs),
+    messageBytesMax: settings.messageBytesMax,
+    inflightMessagesMax: settings.inflightMessagesMax,
+    inflightBytesMax: settings.inflightBytesMax,
+    uncommittedBytesMax: settings.uncommittedBytesMax,
+    proposalBytesMax: settings.proposalBytesMax,
+    unappliedBytesMax: settings.unappliedBytesMax,
+    pendingReadsMax: settings.pendingReadsMax,
+  };
+}

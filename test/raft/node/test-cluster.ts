@@ -1,0 +1,145 @@
+/** Servers of one test: real LevelDB folders, real sockets on 127.0.0.1, all in this process. */
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UpgradeRouter } from '../../../src/net/upgrade.ts';
+import type { NodeId } from '../../../src/raft/core/types.ts';
+import { silentLogger } from '../../../src/raft/raft-logger.ts';
+import { RaftNode } from '../../../src/raft/raft-node.ts';
+import type { RaftSettings } from '../../../src/raft/raft-settings.ts';
+import { LevelKv } from '../../../src/raft/storage/level-kv.ts';
+import { systemTimers } from '../../../src/raft/timers.ts';
+import { HttpTransport } from '../../../src/raft/transport/http-transport.ts';
+import { WordMachine } from './word-machine.ts';
+
+/** Colleagues share the cores of the machine tests run on: slower elections than in production, fewer surprises. */
+const CALM: Partial<RaftSettings> = { electionMs: 400, heartbeatMs: 50 };
+
+export interface Member {
+  readonly id: NodeId;
+  readonly folder: string;
+  readonly server: Server;
+  readonly router: UpgradeRouter;
+  readonly port: number;
+  machine: WordMachine;
+  node: RaftNode<string> | null;
+}
+
+export class TestCluster {
+  readonly members: Member[] = [];
+  readonly fatal: unknown[] = [];
+  readonly #settings: Partial<RaftSettings>;
+
+  private constructor(settings: Partial<RaftSettings>) {
+    this.#settings = { ...CALM, ...settings };
+  }
+
+  static async start(count: number, settings: Partial<RaftSettings> = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(settings);
+    for (let n = 1; n <= count; n++) await cluster.addMember(`server${n}` as NodeId);
+    for (const member of cluster.members) await cluster.open(member);
+    return cluster;
+  }
+
+  async addMember(id: NodeId): Promise<Member> {
+    const folder = await mkdtemp(join(tmpdir(), 'clb-raft-'));
+    const router = new UpgradeRouter(() => ({ ok: true }));
+    const server = createServer();
+    router.attach(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const member: Member = { id, folder, server, router, port, machine: new WordMachine(), node: null };
+    this.members.push(member);
+    return member;
+  }
+
+  /** Opens and starts a member, with the state machine of a fresh process. */
+  async open(member: Member, bootstrap = this.members.map(({ id }) => id)): Promise<RaftNode<string>> {
+    member.machine = new WordMachine();
+    const node = await RaftNode.open<string>({
+      id: member.id,
+      clusterId: 'test',
+      bootstrap: { voters: bootstrap, learners: [] },
+      kv: await LevelKv.open(member.folder),
+      transport: new HttpTransport({
+        clusterId: 'test',
+        self: member.id,
+        peers: new Map(this.members.map(({ id, port }) => [id, { host: '127.0.0.1', port }])),
+        router: member.router,
+        token: null,
+        timers: systemTimers,
+        log: silentLogger,
+      }),
+      machine: member.machine,
+      timers: systemTimers,
+      random: (bound) => Math.floor(Math.random() * bound),
+      log: silentLogger,
+      onFatal: (error) => this.fatal.push(error),
+      settings: this.#settings,
+    });
+    member.node = node;
+    node.start();
+    return node;
+  }
+
+  async crash(member: Member): Promise<void> {
+    const { node } = member;
+    member.node = null;
+    await node?.crash();
+  }
+
+  running(): (Member & { readonly node: RaftNode<string> })[] {
+    return this.members.filter(
+      (member): member is Member & { node: RaftNode<string> } => member.node !== null,
+    );
+  }
+
+  /** The member that leads, once there is one that a majority follows. */
+  async leader(): Promise<Member & { readonly node: RaftNode<string> }> {
+    return until('a leader', () => {
+      const leader = this.running().find(({ node }) => node.status().role === 'leader');
+      if (leader === undefined) return undefined;
+      const followers = this.running().filter(({ node }) => node.status().leader === leader.id);
+      return followers.length * 2 > leader.node.status().config.voters.length ? leader : undefined;
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const member of this.members) {
+      await this.crash(member);
+      member.server.close();
+      await rm(member.folder, { recursive: true, force: true });
+    }
+    if (this.fatal.length > 0) throw new Error('a node failed', { cause: this.fatal[0] });
+  }
+}
+
+/** Polls (the outside state of several nodes has no single event) until `probe` gives something. */
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | false,
+  limitMs = 15_000,
+): Promise<T> {
+  const endMs = performance.now() + limitMs;
+  for (;;) {
+    const found = probe();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Proposes one word until it is applied, following the leader. */
+export async function say(cluster: TestCluster, word: string): Promise<string> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const { node } = await cluster.leader();
+    const result = await node.propose(Buffer.from(word));
+    if (result.kind === 'applied') return result.result;
+    if (result.kind === 'unknown') throw new Error(`outcome of ${word} unknown: ${result.reason}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`nobody accepts ${word}`);
+}
