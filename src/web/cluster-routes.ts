@@ -72,11 +72,11 @@ function mountNodeRoutes(deps: ClusterRouteDeps): void {
     queryOf(req, []);
     const body = await bodies.read(req, res, LIMITS.bodyBytesMax);
     const { stopped } = checked(stopRequestSchema, parseJson(body), ['stopped']);
-    if (deps.stopNode === null) throw faultInjectionOff();
     if (id === deps.nodeId) {
       await answerOwnStop(deps, res, stopped);
       return;
     }
+    if (deps.stopNode === null) throw faultInjectionOff();
     try {
       answers.json(res, 200, { stopped: await deps.stopNode(id, stopped) });
     } catch (error) {

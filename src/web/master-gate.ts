@@ -118,9 +118,7 @@ export class MasterGate {
   ): Promise<Tried> {
     const abort = new AbortController();
     const stop = (): void => abort.abort();
-    res.once('close', () => {
-      if (!res.writableFinished) stop();
-    });
+    res.once('close', stop);
     const unwatch = this.#watch.onDeposed(leader.id, stop);
     const { nodeId, token } = this.#options;
     const exchange = await this.#upstream.exchange({
@@ -137,6 +135,8 @@ export class MasterGate {
       signal: abort.signal,
     });
     unwatch();
+    // From here on the relay looks after it.
+    res.off('close', stop);
     if (exchange.kind === 'answer' || exchange.kind === 'error') {
       const tried = triedOf(exchange, call);
       // X-Clb-Node names who was asked; the index is the master's, whose state the answer shows.
