@@ -210,8 +210,8 @@ export class ServerPool {
   #learn(member: Member, headers: Readonly<Record<string, string | undefined>>): void {
     const index = Number(headers['x-clb-index']);
     if (Number.isSafeInteger(index) && index >= 0) this.#indexSeen = Math.max(this.#indexSeen ?? 0, index);
-    // A server that had to forward puts its own id beside that of the master, whose answer it is.
-    member.nodeId = headers['x-clb-forwarded-by'] ?? headers['x-clb-node'] ?? member.nodeId;
+    // Of a forwarded answer this is the server asked, not the master whose answer it is.
+    member.nodeId = headers['x-clb-node'] ?? member.nodeId;
     const leader = headers['x-clb-leader'];
     if (leader === undefined || leader === '') return;
     this.#leaderId = leader;

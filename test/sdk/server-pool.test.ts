@@ -54,7 +54,7 @@ describe('the addresses', () => {
     assert.equal(cluster.server(0).requests.length, before);
   });
 
-  it('of a server that forwards are not taken for the master that answered', async () => {
+  it('of the master is found behind a server that forwards to it', async () => {
     const asked: string[] = [];
     const answer = (name: string, headers: Record<string, string>) =>
       createServer((req, res) => {
@@ -62,7 +62,7 @@ describe('the addresses', () => {
         res.writeHead(200, { 'x-clb-leader': 'm', 'x-clb-index': '5', ...headers });
         res.end('{"nodes":[]}');
       });
-    const follower = answer('follower', { 'x-clb-node': 'm', 'x-clb-forwarded-by': 'f' });
+    const follower = answer('follower', { 'x-clb-node': 'f' });
     const master = answer('master', { 'x-clb-node': 'm' });
     const addresses: string[] = [];
     for (const server of [follower, master]) {
