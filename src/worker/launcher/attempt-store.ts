@@ -1,13 +1,15 @@
 /** The folders of attempts (layout.ts): made before the start, kept after the end for as long as somebody may ask. */
 import {
+  existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rm,
-  rmdirSync,
   rmSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +22,11 @@ export const KEPT = {
   /** Output of ended attempts stays until one of these is exceeded; the oldest goes first. */
   attemptsMax: 200,
   bytesMax: 1024 * 1024 * 1024,
+  sparesMax: 32,
 } as const;
+
+const SCRATCH = 'scratch';
+const FOLDER_MODE = 0o700;
 
 export interface AttemptFolder {
   readonly path: string;
@@ -52,6 +58,12 @@ export class AttemptStore {
   #kept: KeptFolder[] = [];
   #keptBytes = 0;
   #trashed = 0;
+  /**
+   * Empty folders of attempts that are over, scratch folder included, for the next ones: making and removing three folders
+   * costs more than half as much as starting a process.
+   */
+  #spares: string[] = [];
+  #sparesMade = 0;
 
   constructor(layout: LauncherLayout) {
     this.#layout = layout;
@@ -59,7 +71,9 @@ export class AttemptStore {
 
   /** Looks through what is there. */
   open(): readonly FoundAttempt[] {
-    for (const name of readdirSync(this.#layout.trash)) this.#delete(join(this.#layout.trash, name));
+    for (const place of [this.#layout.trash, this.#layout.spare]) {
+      for (const name of readdirSync(place)) this.#delete(join(place, name));
+    }
     const kept = readdirSync(this.#layout.kept).map((name) => {
       const path = join(this.#layout.kept, name);
       return { path, bytes: outputBytes(path), atMs: statSync(path).mtimeMs };
@@ -78,7 +92,7 @@ export class AttemptStore {
 
   folder(ref: AttemptRef, number: number): AttemptFolder {
     const path = join(this.#layout.attempts, attemptFolderName(ref, number));
-    const scratch = join(path, 'scratch');
+    const scratch = join(path, SCRATCH);
     return {
       path,
       scratch,
@@ -94,9 +108,14 @@ export class AttemptStore {
   /** Makes the folder and writes what the payload is given. @throws errors of the file system. */
   prepare(ref: AttemptRef, number: number, spec: RunSpec): AttemptFolder {
     const folder = this.folder(ref, number);
-    mkdirSync(folder.path, { mode: 0o700 });
-    mkdirSync(folder.scratch, { mode: 0o700 });
-    mkdirSync(folder.tmp, { mode: 0o700 });
+    const spare = this.#spares.pop();
+    if (spare !== undefined) {
+      renameSync(spare, folder.path);
+    } else {
+      mkdirSync(folder.path, { mode: FOLDER_MODE });
+      mkdirSync(folder.scratch, { mode: FOLDER_MODE });
+      mkdirSync(folder.tmp, { mode: FOLDER_MODE });
+    }
     if (spec.script !== null) writeFileSync(folder.script, spec.script, { mode: 0o700 });
     if (spec.stdin !== null) writeFileSync(folder.stdin, spec.stdin, { mode: 0o600 });
     return folder;
@@ -110,32 +129,37 @@ export class AttemptStore {
     renameSync(`${result}.new`, result);
   }
 
-  /** Nothing runs in it any more. */
-  removeScratch(ref: AttemptRef, number: number): void {
+  /** Nothing runs in it any more. A scratch folder as empty as it was stays: most are, and the next attempt may have it. */
+  cleanScratch(ref: AttemptRef, number: number): void {
     const { scratch, tmp } = this.folder(ref, number);
-    try {
-      rmdirSync(tmp); // by far the most are empty, and that is the cheap way
-      rmdirSync(scratch);
-    } catch {
-      this.#trash(scratch);
-    }
+    if (!isUntouched(scratch, tmp)) this.#trash(scratch);
   }
 
   /** The ending is safe elsewhere: only output stays, as long as there is room for it. */
   release(ref: AttemptRef, number: number): void {
     const folder = this.folder(ref, number);
-    for (const file of [folder.result, folder.script, folder.stdin]) rmSync(file, { force: true });
     const bytes = outputBytes(folder.path);
+    const hasScratch = existsSync(folder.scratch);
     try {
-      if (bytes === 0) {
-        rmSync(folder.path, { force: true, recursive: true });
-        return;
+      if (bytes > 0) {
+        if (hasScratch) this.#trash(folder.scratch);
+        for (const file of [folder.result, folder.script, folder.stdin]) rmSync(file, { force: true });
+        const path = join(this.#layout.kept, attemptFolderName(ref, number));
+        renameSync(folder.path, path);
+        this.#kept.push({ path, bytes });
+        this.#keptBytes += bytes;
+        this.#trim();
+      } else if (hasScratch && this.#spares.length < KEPT.sparesMax) {
+        for (const name of readdirSync(folder.path)) {
+          if (name !== SCRATCH) unlinkSync(join(folder.path, name));
+        }
+        this.#sparesMade += 1;
+        const spare = join(this.#layout.spare, `${process.pid}.${this.#sparesMade}`);
+        renameSync(folder.path, spare);
+        this.#spares.push(spare);
+      } else {
+        this.#trash(folder.path);
       }
-      const path = join(this.#layout.kept, attemptFolderName(ref, number));
-      renameSync(folder.path, path);
-      this.#kept.push({ path, bytes });
-      this.#keptBytes += bytes;
-      this.#trim();
     } catch {
       this.#trash(folder.path);
     }
@@ -166,6 +190,19 @@ export class AttemptStore {
     // What can't be deleted (a payload's file of another user) stays in the trash and is tried again at the next start.
     rm(path, { recursive: true, force: true, maxRetries: 2 }, () => undefined);
   }
+}
+
+function isUntouched(scratch: string, tmp: string): boolean {
+  try {
+    return isEmpty(tmp, 0) && isEmpty(scratch, 1);
+  } catch {
+    return false;
+  }
+}
+
+function isEmpty(folder: string, entries: number): boolean {
+  const { mode } = lstatSync(folder);
+  return (mode & 0o7777) === FOLDER_MODE && readdirSync(folder).length === entries;
 }
 
 function outputBytes(folder: string): number {

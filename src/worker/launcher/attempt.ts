@@ -419,7 +419,7 @@ export class Attempt {
   #report(ending: Ending): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#context.store.removeScratch(this.ref, this.number);
+    this.#context.store.cleanScratch(this.ref, this.number);
     this.#context.onEnded(this, ending);
   }
 }

@@ -153,7 +153,7 @@ export class Launcher {
       const known: Ending = ending ?? { kind: 'released', reason };
       if (ending === null) {
         this.#store.writeEnding(ref, number, known);
-        this.#store.removeScratch(ref, number);
+        this.#store.cleanScratch(ref, number);
       }
       this.#ended.set(keyOf(ref), { ref, number, ending: known });
     }

@@ -10,6 +10,7 @@
  *       stdout, stderr                       its output, each up to LIMITS.nodeStreamBytesMax
  *       result.json                          how it ended
  *   launcher/kept/<task>.<token>.<number>/   output of acknowledged attempts, the newest ones
+ *   launcher/spare/                          empty folders of attempts, to be used again
  *   launcher/trash/                          scratch folders being deleted
  */
 import { createHash } from 'node:crypto';
@@ -28,6 +29,7 @@ export interface LauncherLayout {
   readonly fifo: string;
   readonly attempts: string;
   readonly kept: string;
+  readonly spare: string;
   readonly trash: string;
 }
 
@@ -41,6 +43,7 @@ export function launcherLayout(dataDir: string): LauncherLayout {
     fifo: join(root, 'fifo'),
     attempts: join(root, 'attempts'),
     kept: join(root, 'kept'),
+    spare: join(root, 'spare'),
     trash: join(root, 'trash'),
   };
 }
@@ -57,7 +60,8 @@ function socketPath(root: string): string {
  * @throws Error if the socket's folder in the shared temporary folder belongs to somebody else.
  */
 export function makeLayout(layout: LauncherLayout): void {
-  for (const folder of [layout.root, layout.fifo, layout.attempts, layout.kept, layout.trash]) {
+  const { root, fifo, attempts, kept, spare, trash } = layout;
+  for (const folder of [root, fifo, attempts, kept, spare, trash]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
   const socketFolder = join(layout.socket, '..');
