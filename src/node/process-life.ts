@@ -33,11 +33,11 @@ function tellSupervisor(message: SupervisedMessage): void {
 }
 
 /**
- * Runs a node until the process is told to end. SIGTERM, SIGINT, SIGHUP and the loss of a supervisor end it in order; a
+ * Builds a node and runs it until the process is told to end. SIGTERM, SIGINT, SIGHUP and the loss of a supervisor end it in order; a
  * fault (storage, a bug) ends it at once.
  * @throws NodeFault when it could not start or had to give up.
  */
-export async function runNode(node: RunnableNode, endOfLife: EndOfLife, log: Logger): Promise<void> {
+export async function runNode(create: () => RunnableNode, endOfLife: EndOfLife, log: Logger): Promise<void> {
   const onSignal = (signal: NodeJS.Signals): void => endOfLife.end(signal);
   const onDisconnect = (): void => endOfLife.end('the supervisor is gone');
   const onBug = (error: unknown): void => {
@@ -48,8 +48,10 @@ export async function runNode(node: RunnableNode, endOfLife: EndOfLife, log: Log
   process.on('disconnect', onDisconnect);
   process.on('uncaughtException', onBug).on('unhandledRejection', onBug);
 
+  let node: RunnableNode | null = null;
   let reason: string | NodeFault;
   try {
+    node = create();
     const started = node.start().then(() => tellSupervisor({ kind: 'ready' }));
     reason = await Promise.race([endOfLife.reached, started.then(() => endOfLife.reached)]);
   } catch (error) {
@@ -69,7 +71,7 @@ export async function runNode(node: RunnableNode, endOfLife: EndOfLife, log: Log
     process.exit(0);
   }, STOP_TIMEOUT_MS);
   timer.unref();
-  await node.stop();
+  await node?.stop();
   clearTimeout(timer);
   if (process.connected) process.disconnect();
 }

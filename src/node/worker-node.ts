@@ -10,6 +10,8 @@ import { advertised, createGuard, formatAddress, HttpHost } from './http-host.ts
 import { createLines } from './lines.ts';
 import type { NodeLines } from './lines.ts';
 import type { WorkerOptions } from './options.ts';
+import { stopControl } from './stop-control.ts';
+import type { NodeStop } from './stop-control.ts';
 import { VERSION } from './version.ts';
 
 /** A node that only runs tasks. `/stop` crashes the worker inside and starts a new one on the same folder. */
@@ -19,10 +21,10 @@ export class WorkerNode implements RunnableNode {
   readonly #life: EndOfLife;
   readonly #lines: NodeLines;
   readonly #metrics: NodeMetrics;
+  readonly #stop: NodeStop;
   readonly #app: WebApp;
   readonly #host: HttpHost;
   #worker: Worker | null = null;
-  #stopped = false;
 
   constructor(options: WorkerOptions, log: Logger, life: EndOfLife) {
     this.#options = options;
@@ -31,18 +33,30 @@ export class WorkerNode implements RunnableNode {
     this.#lines = createLines(options, options.databaseUrl, log);
     this.#metrics = new NodeMetrics({ id: options.id, version: VERSION });
     const guard = createGuard(options, options.servers.map(formatAddress));
+    this.#stop = stopControl({
+      onStop: async () => {
+        this.#lines.lines.write(LINES.crash);
+        const worker = this.#worker;
+        this.#worker = null;
+        await worker?.crash();
+      },
+      onStart: async () => {
+        await this.#startWorker();
+        this.#lines.lines.write(LINES.recovered);
+      },
+    });
     this.#app = createWorkerApp({
       nodeId: options.id,
       version: VERSION,
       guard,
       lines: this.#lines.lines,
-      stop: options.faultInjection ? this.#stopControl() : null,
+      stop: options.faultInjection ? this.#stop : null,
       metrics: this.#metrics,
       log,
       readiness: () => this.#readiness(),
       leader: () => this.#worker?.master ?? null,
     });
-    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stopped);
+    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped);
   }
 
   async start(): Promise<void> {
@@ -82,30 +96,8 @@ export class WorkerNode implements RunnableNode {
     this.#worker = worker;
   }
 
-  #stopControl() {
-    const stopped = (): boolean => this.#stopped;
-    return {
-      get stopped(): boolean {
-        return stopped();
-      },
-      set: async (wanted: boolean): Promise<void> => {
-        if (wanted === this.#stopped) return;
-        this.#stopped = wanted;
-        if (wanted) {
-          this.#lines.lines.write(LINES.crash);
-          const worker = this.#worker;
-          this.#worker = null;
-          await worker?.crash();
-        } else {
-          await this.#startWorker();
-          this.#lines.lines.write(LINES.recovered);
-        }
-      },
-    };
-  }
-
   #readiness(): { readonly ready: boolean; readonly reason: string } {
-    if (this.#worker === null) return { ready: false, reason: this.#stopped ? 'stopped' : 'starting' };
+    if (this.#worker === null) return { ready: false, reason: this.#stop.stopped ? 'stopped' : 'starting' };
     const { master } = this.#worker;
     return master === null
       ? { ready: false, reason: 'no master found yet' }
