@@ -105,6 +105,9 @@ export interface ApplyResult {
   readonly results: readonly OpResult[];
 }
 
+/** The last time that a Date can hold. */
+const TIME_MAX = 8.64e15;
+
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
@@ -119,7 +122,7 @@ export function decodeEntry(payload: Uint8Array): LogEntryContent | null {
     const parsed: unknown = JSON.parse(decoder.decode(payload));
     if (typeof parsed !== 'object' || parsed === null) return null;
     const { at, ops } = parsed as { at?: unknown; ops?: unknown };
-    if (typeof at !== 'number' || !Number.isFinite(at) || !Array.isArray(ops)) return null;
+    if (typeof at !== 'number' || !(at >= 0 && at <= TIME_MAX) || !Array.isArray(ops)) return null;
     return { at, ops: ops as Op[] };
   } catch {
     return null;

@@ -1,0 +1,148 @@
+import { LINES } from '../../api/log.ts';
+import type { WriteLine } from '../../api/log.ts';
+import { currentAttempt } from '../state/lifecycle.ts';
+import type { TaskState } from '../state/task-state.ts';
+import type { MasterClock, MasterLogger } from './clock.ts';
+import type { Fleet, FleetNode } from './fleet.ts';
+import type { Lead, Links } from './links.ts';
+import type { WorkerSession } from './worker-session.ts';
+
+/** How often time is looked at. */
+const TICK_MS = 50;
+/** A gap between two ticks that means that this process stood still, and heartbeats wait unread in its sockets. */
+const STALL_MS = 1_000;
+/** After such a gap nobody is declared lost for so long. */
+const STALL_GRACE_MS = 1_000;
+/** How often finished tasks are looked through for some that are old enough to go. */
+const RETENTION_CHECK_MS = 10_000;
+
+export interface DutiesOptions {
+  readonly state: TaskState;
+  readonly fleet: Fleet;
+  readonly clock: MasterClock;
+  readonly writeLine: WriteLine;
+  readonly log: MasterLogger;
+  readonly links: Links;
+  readonly lostAfterMs: number;
+  readonly retention: { readonly ageMs: number; readonly tasksMax: number };
+}
+
+/** What the master does because time passes: leases, tasks that are due, deadlines of drains, retention. */
+export class Duties {
+  readonly #options: DutiesOptions;
+  #lead: Lead | null = null;
+  #cancelTick: (() => void) | null = null;
+  #lastTickMs = 0;
+  #graceUntilMs = 0;
+  #duePending = false;
+  #retirePending = false;
+  #nextRetentionMs = 0;
+  /** Attempts ended because of a drain: each is told once per link. */
+  #drained = new Map<string, { readonly token: number; readonly session: WorkerSession }>();
+
+  constructor(options: DutiesOptions) {
+    this.#options = options;
+  }
+
+  begin(lead: Lead): void {
+    const nowMs = this.#options.clock.nowMs();
+    this.#lead = lead;
+    this.#lastTickMs = nowMs;
+    this.#graceUntilMs = nowMs;
+    this.#duePending = false;
+    this.#retirePending = false;
+    this.#nextRetentionMs = nowMs;
+    this.#drained = new Map();
+    this.#scheduleTick();
+  }
+
+  end(): void {
+    this.#lead = null;
+    this.#cancelTick?.();
+    this.#cancelTick = null;
+  }
+
+  #scheduleTick(): void {
+    this.#cancelTick = this.#options.clock.after(TICK_MS, () => {
+      const lead = this.#lead;
+      if (lead === null) return;
+      this.#scheduleTick();
+      this.#tick(lead);
+    });
+  }
+
+  #tick(lead: Lead): void {
+    const { clock, state } = this.#options;
+    const nowMs = clock.nowMs();
+    if (nowMs - this.#lastTickMs > STALL_MS) this.#graceUntilMs = nowMs + STALL_GRACE_MS;
+    this.#lastTickMs = nowMs;
+    const stateTime = Math.max(state.clock, Math.round(clock.wallMs()));
+    if (nowMs >= this.#graceUntilMs) this.#checkLeases(lead, nowMs);
+    this.#checkDue(lead, stateTime);
+    this.#checkDrains(stateTime);
+    if (nowMs >= this.#nextRetentionMs) this.#checkRetention(lead, nowMs, stateTime);
+    if (state.tasks.queue.size > 0) lead.batcher.kick();
+  }
+
+  #checkLeases(lead: Lead, nowMs: number): void {
+    for (const node of this.#options.fleet.all()) {
+      if (!node.record.up || node.declaringDown) continue;
+      const silentMs = nowMs - node.leaseFromMs;
+      if (silentMs >= this.#options.lostAfterMs) this.#declareLost(lead, node, silentMs);
+    }
+  }
+
+  #declareLost(lead: Lead, node: FleetNode, silentMs: number): void {
+    const { links, log, writeLine } = this.#options;
+    node.declaringDown = true;
+    links.dropNode(node);
+    const reason = `nothing was heard of it for ${Math.round(silentMs / 100) / 10} s`;
+    lead.batcher.addDuty({ op: 'nodeDown', node: node.id, reason }, (outcome) => {
+      node.declaringDown = false;
+      if (outcome.kind !== 'applied') return;
+      log.warn(`${node.id} is lost: ${reason}`);
+      writeLine(LINES.workerCrashed);
+    });
+  }
+
+  #checkDue(lead: Lead, stateTime: number): void {
+    if (this.#duePending) return;
+    const next = this.#options.state.tasks.nextDueAt();
+    if (next === null || next > stateTime) return;
+    this.#duePending = true;
+    lead.batcher.addDuty({ op: 'due' }, () => (this.#duePending = false));
+  }
+
+  /** Ends what still runs on a node after its drain's deadline; the node reports it, and it is queued again. */
+  #checkDrains(stateTime: number): void {
+    const { fleet, state, links } = this.#options;
+    for (const { record, session } of fleet.all()) {
+      if (session === null || record.drainUntil === null || record.drainUntil > stateTime) continue;
+      for (const id of state.tasks.onNode(record.id)) {
+        const task = state.tasks.get(id);
+        const attempt = task === undefined ? null : currentAttempt(task);
+        if (task === undefined || attempt === null) continue;
+        const told = this.#drained.get(id);
+        if (told?.token === attempt.token && told.session === session) continue;
+        this.#drained.set(id, { token: attempt.token, session });
+        links.kill(task);
+      }
+    }
+    for (const id of this.#drained.keys()) if (state.tasks.get(id) === undefined) this.#drained.delete(id);
+  }
+
+  #checkRetention(lead: Lead, nowMs: number, stateTime: number): void {
+    this.#nextRetentionMs = nowMs + RETENTION_CHECK_MS;
+    if (this.#retirePending) return;
+    const { state, retention } = this.#options;
+    const { archive } = state.tasks;
+    const through = archive.retireThrough(stateTime - retention.ageMs, retention.tasksMax);
+    if (through === 0) return;
+    this.#retirePending = true;
+    lead.batcher.addDuty({ op: 'retire', through }, () => {
+      this.#retirePending = false;
+      // One op drops a bounded number; the rest follows at once.
+      if (archive.counters().retiredThrough < through) this.#nextRetentionMs = nowMs;
+    });
+  }
+}

@@ -1,0 +1,71 @@
+import type { Consensus } from '../../raft/consensus.ts';
+import type { ApplyResult } from '../state/ops.ts';
+import type { MasterClock } from './clock.ts';
+import type { FleetNode } from './fleet.ts';
+import type { WorkerSession } from './worker-session.ts';
+
+interface Beat {
+  readonly node: FleetNode;
+  readonly session: WorkerSession;
+  readonly seq: number;
+  readonly receivedMs: number;
+}
+
+/** Quorum rounds under way at the same time; when there are so many, the network is what is slow. */
+const ROUNDS_MAX = 4;
+
+/**
+ * Acknowledges heartbeats, each only after a quorum round that began after its receipt: a master that was deposed
+ * without knowing it can't renew a lease behind its successor's back. All that come in one turn share a round.
+ */
+export class Heartbeats {
+  readonly #consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>;
+  readonly #clock: MasterClock;
+  /** By session, so that a node has at most one waiting. */
+  #waiting = new Map<WorkerSession, Beat>();
+  #rounds = 0;
+  #scheduled = false;
+
+  constructor(consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>, clock: MasterClock) {
+    this.#consensus = consensus;
+    this.#clock = clock;
+  }
+
+  received(node: FleetNode, session: WorkerSession, seq: number): void {
+    this.#waiting.set(session, { node, session, seq, receivedMs: this.#clock.nowMs() });
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#rounds >= ROUNDS_MAX || this.#waiting.size === 0) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => {
+      this.#scheduled = false;
+      this.#startRound();
+    });
+  }
+
+  #startRound(): void {
+    const beats = [...this.#waiting.values()];
+    this.#waiting = new Map();
+    this.#rounds += 1;
+    void this.#consensus
+      .readBarrier()
+      .then(
+        (result) => result.kind === 'ready',
+        () => false,
+      )
+      .then((ready) => {
+        this.#rounds -= 1;
+        if (ready) for (const beat of beats) acknowledge(beat);
+        this.#schedule();
+      });
+  }
+}
+
+function acknowledge({ node, session, seq, receivedMs }: Beat): void {
+  // A node that is being declared lost must not hear that all is well.
+  if (node.session !== session || node.declaringDown) return;
+  node.leaseFromMs = Math.max(node.leaseFromMs, receivedMs);
+  session.send({ kind: 'heartbeatAck', seq });
+}

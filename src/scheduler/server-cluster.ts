@@ -1,0 +1,331 @@
+import { ApiError } from '../api/errors.ts';
+import type { Cluster, SubmitItem } from '../api/cluster.ts';
+import { LIMITS } from '../api/limits.ts';
+import { isFinal } from '../api/tasks.ts';
+import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskView } from '../api/tasks.ts';
+import type { ClusterEvent, EventMessage, NodeView, RaftLogEntryView, RaftView } from '../api/views.ts';
+import type { Consensus, RoleChange } from '../raft/consensus.ts';
+import type { Entry, LogIndex } from '../raft/core/types.ts';
+import { EventRing } from './event-ring.ts';
+import { IdMaker } from './ids.ts';
+import type { MasterClock } from './master/clock.ts';
+import type { Master } from './master/master.ts';
+import { readOutput } from './master/output.ts';
+import type { OutputOptions } from './master/output.ts';
+import { decodeEntry } from './state/ops.ts';
+import type { ApplyResult, OpResult } from './state/ops.ts';
+import type { NodeRecord, TaskRecord } from './state/records.ts';
+import type { AppliedEntry } from './state/task-state.ts';
+import { Submitter } from './submitter.ts';
+import type { TaskMachine } from './task-machine.ts';
+import { exactTask, findTask, listTasks } from './task-search.ts';
+import { isoTime, taskEvents, taskView } from './task-view.ts';
+import { TaskWaiters } from './task-waiters.ts';
+
+const RETRY_AFTER_SECONDS = 1;
+
+export interface ServerClusterOptions {
+  readonly nodeId: string;
+  readonly consensus: Consensus<ApplyResult>;
+  readonly machine: TaskMachine;
+  readonly master: Master;
+  readonly clock: MasterClock;
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** host:port of a server's own routes, by its id. */
+  readonly serverAddress: (id: string) => string | null;
+}
+
+/** One server as its own HTTP routes see it. */
+export class ServerCluster implements Cluster {
+  readonly nodeId: string;
+  readonly #options: ServerClusterOptions;
+  readonly #submitter: Submitter;
+  readonly #ring = new EventRing();
+  readonly #waiters = new TaskWaiters();
+  #unsubscribe: (() => void)[] = [];
+  #leader: { readonly id: string; readonly term: number; readonly sinceMs: number } | null = null;
+  /** What was committed when the leader became known. */
+  #readyAt = 0;
+
+  constructor(options: ServerClusterOptions) {
+    this.#options = options;
+    this.nodeId = options.nodeId;
+    const ids = new IdMaker(options.randomBytes);
+    this.#submitter = new Submitter(options.master, ids, (id) => this.getTask(id));
+  }
+
+  /** Begins to follow the consensus and the state machine; before {@link Master.start}, so that events come in order. */
+  start(): void {
+    const { consensus, machine } = this.#options;
+    this.#ring.reset(machine.state.appliedIndex);
+    this.#unsubscribe = [
+      machine.observe({
+        applied: (entry) => this.#applied(entry),
+        termStarted: (term, index) => this.#termStarted(term, index),
+        restored: (index) => {
+          this.#ring.reset(index);
+          this.#waiters.notifyAll();
+        },
+      }),
+      consensus.onRoleChanged((change) => this.#roleChanged(change)),
+    ];
+    const { role, term, leader } = consensus.status();
+    this.#roleChanged({ role, term, leader });
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#unsubscribe = [];
+    this.#waiters.notifyAll();
+  }
+
+  #applied(entry: AppliedEntry): void {
+    const { index, term, at, events } = entry;
+    this.#ring.push({ index, term, time: isoTime(at), events });
+    this.#waiters.notify(entry.tasks);
+  }
+
+  #termStarted(term: number, index: number): void {
+    const { leader, term: current } = this.#options.consensus.status();
+    const events: readonly ClusterEvent[] =
+      leader !== null && current === term ? [{ kind: 'leader', id: leader, term }] : [];
+    this.#ring.push({ index, term, time: isoTime(this.#options.clock.wallMs()), events });
+  }
+
+  #roleChanged({ leader, term }: RoleChange): void {
+    if (leader === null) {
+      this.#leader = null;
+      return;
+    }
+    if (this.#leader?.id === leader && this.#leader.term === term) return;
+    this.#leader = { id: leader, term, sinceMs: this.#options.clock.wallMs() };
+    this.#readyAt = this.#options.consensus.status().commitIndex;
+  }
+
+  leader(): { readonly id: string; readonly address: string } | null {
+    const id = this.#leader?.id;
+    const address = id === undefined ? null : this.#options.serverAddress(id);
+    return id === undefined || address === null ? null : { id, address };
+  }
+
+  isLeader(): boolean {
+    return this.#options.master.leading;
+  }
+
+  appliedIndex(): number {
+    return this.#options.machine.state.appliedIndex;
+  }
+
+  ready(): { readonly ready: boolean; readonly reason: string } {
+    if (this.#leader === null) return { ready: false, reason: 'no leader is known' };
+    const applied = this.#options.consensus.status().appliedIndex;
+    if (applied < this.#readyAt) {
+      return { ready: false, reason: `entry ${this.#readyAt} is committed, ${applied} is applied` };
+    }
+    if (this.#leader.id === this.nodeId && !this.isLeader()) {
+      return { ready: false, reason: 'the lead has just begun' };
+    }
+    return { ready: true, reason: `${this.#leader.id} leads` };
+  }
+
+  submit(
+    items: readonly SubmitItem[],
+    options: { readonly atomic: boolean },
+  ): Promise<readonly BatchResultItem[]> {
+    return this.#submitter.submit(items, options.atomic);
+  }
+
+  async cancel(idOrPrefix: string): Promise<TaskView> {
+    const { id } = this.#find(idOrPrefix);
+    throwIfRefused(await this.#options.master.propose({ op: 'cancel', task: id }));
+    return this.getTask(id);
+  }
+
+  async retry(idOrPrefix: string): Promise<TaskView> {
+    const { id, status, spec } = this.#find(idOrPrefix);
+    if (!isFinal(status)) {
+      throw new ApiError('CONFLICT', `task ${id} is ${status}: only one that has ended can be repeated`);
+    }
+    const item: SubmitItem = { request: spec, idempotencyKey: null, retryOf: id, clientPort: null };
+    const [result] = await this.#submitter.submit([item], true);
+    if (result?.task === undefined) throw new Error(`task ${id} was repeated without a result`);
+    return result.task;
+  }
+
+  /** (master) Stops or resumes placing; what runs goes on. */
+  async pauseQueue(paused: boolean): Promise<void> {
+    throwIfRefused(await this.#options.master.propose({ op: 'pause', paused }));
+  }
+
+  queuePaused(): boolean {
+    return this.#options.machine.state.paused;
+  }
+
+  async readBarrier(): Promise<void> {
+    const result = await this.#options.consensus.readBarrier();
+    if (result.kind === 'ready') return;
+    if (!this.#options.consensus.quorumReachable()) {
+      throw new ApiError('NO_QUORUM', 'no majority of the servers can be reached', {
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
+    }
+    throw new ApiError('NO_LEADER', 'no master is known at the moment', {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    });
+  }
+
+  getTask(idOrPrefix: string): TaskView {
+    return this.#viewOf(this.#find(idOrPrefix));
+  }
+
+  #find(idOrPrefix: string): TaskRecord {
+    return findTask(this.#options.machine.state.tasks, idOrPrefix);
+  }
+
+  #viewOf(task: TaskRecord): TaskView {
+    return taskView(task, task.status === 'queued' ? this.#options.master.pendingReason(task) : null);
+  }
+
+  async waitTask(id: string, waitMs: number, signal: AbortSignal): Promise<TaskView> {
+    const { clock } = this.#options;
+    const untilMs = clock.nowMs() + waitMs;
+    for (;;) {
+      const task = this.#find(id);
+      const leftMs = untilMs - clock.nowMs();
+      if (isFinal(task.status) || leftMs <= 0 || signal.aborted) return this.#viewOf(task);
+      await this.#changed(task.id, leftMs, signal);
+    }
+  }
+
+  #changed(id: string, waitMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    return this.#waiters.changed(id, waitMs, signal, (delayMs, action) => clock.after(delayMs, action));
+  }
+
+  async listTasks(query: TaskListQuery): Promise<TaskPage> {
+    const { clock, machine } = this.#options;
+    const { tasks } = machine.state;
+    const pause = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
+    const page = await listTasks(tasks, query, pause);
+    return {
+      tasks: page.tasks.map((task) => this.#viewOf(task)),
+      nextCursor: page.next === null ? null : String(page.next),
+      counts: { ...tasks.counts() },
+    };
+  }
+
+  taskEvents(idOrPrefix: string): readonly TaskEvent[] {
+    return taskEvents(this.#find(idOrPrefix));
+  }
+
+  readOutput(idOrPrefix: string, options: OutputOptions): AsyncIterable<Uint8Array> {
+    const { master, machine } = this.#options;
+    if (!master.leading) throw this.#noLeader();
+    const { id } = this.#find(idOrPrefix);
+    return readOutput(
+      {
+        fleet: master.fleet,
+        task: (task) => exactTask(machine.state.tasks, task),
+        changed: (task, waitMs, signal) => this.#changed(task, waitMs, signal),
+        leading: () => master.leading,
+      },
+      id,
+      options,
+    );
+  }
+
+  nodes(): readonly NodeView[] {
+    return [...this.#options.machine.state.nodes.values()].map((record) => this.#nodeView(record));
+  }
+
+  #nodeView(record: NodeRecord): NodeView {
+    const { master, machine } = this.#options;
+    const live = master.leading ? master.fleet.get(record.id) : undefined;
+    const connected = live === undefined || live.session !== null;
+    const status = !record.up
+      ? 'down'
+      : !connected
+        ? 'disconnected'
+        : record.draining || live?.leaving === true
+          ? 'draining'
+          : 'ready';
+    return {
+      id: record.id,
+      role: record.role,
+      address: record.address,
+      status,
+      eligible: live === undefined ? status === 'ready' : master.isEligible(record.id),
+      cpu: live?.cpu ?? null,
+      memory: live?.memory ?? null,
+      slots: record.slots,
+      running: machine.state.tasks.onNode(record.id).size,
+      labels: record.labels,
+      lastSeenAt: live?.lastSeenWallMs == null ? null : isoTime(live.lastSeenWallMs),
+      leader: record.id === this.#leader?.id,
+    };
+  }
+
+  async drain(node: string, drain: boolean, deadlineMs: number | null): Promise<void> {
+    throwIfRefused(await this.#options.master.propose({ op: 'drain', node, drain, deadlineMs }));
+  }
+
+  raft(): RaftView {
+    const status = this.#options.consensus.status();
+    const contacts = this.#options.consensus.lastContactMs();
+    const peers: Record<string, RaftView['peers'][string]> = {};
+    for (const [id, peer] of status.peers) {
+      const lag = Math.max(0, status.lastIndex - peer.matchIndex);
+      peers[id] = { matchIndex: peer.matchIndex, lag, lastContactMs: contacts.get(id) ?? null };
+    }
+    return {
+      id: status.id,
+      role: status.role === 'preCandidate' ? 'candidate' : status.role,
+      term: status.term,
+      votedFor: status.votedFor,
+      leader: status.leader,
+      leaderSince: this.#leader === null ? null : isoTime(this.#leader.sinceMs),
+      firstIndex: status.firstIndex,
+      lastIndex: status.lastIndex,
+      commitIndex: status.commitIndex,
+      appliedIndex: status.appliedIndex,
+      snapshotIndex: status.snapshotIndex,
+      voters: status.config.voters,
+      learners: status.config.learners,
+      peers,
+    };
+  }
+
+  raftLog(from: number, to: number): readonly RaftLogEntryView[] {
+    const last = Math.min(to, from + LIMITS.raftLogEntriesPerCallMax - 1);
+    return this.#options.consensus.entries(from as LogIndex, last as LogIndex).map(entryView);
+  }
+
+  subscribe(afterIndex: number | null, onMessage: (message: EventMessage) => void) {
+    return this.#ring.subscribe(afterIndex, onMessage);
+  }
+
+  #noLeader(): ApiError {
+    return new ApiError('NO_LEADER', 'this server is not the master', {
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    });
+  }
+}
+
+function entryView(entry: Entry): RaftLogEntryView {
+  const { index, term, kind } = entry;
+  switch (kind) {
+    case 'noop':
+      return { index, term, kind, time: null, data: null };
+    case 'config':
+      return { index, term, kind, time: null, data: entry.config };
+    case 'command': {
+      const content = decodeEntry(entry.payload);
+      if (content === null) return { index, term, kind, time: null, data: null };
+      return { index, term, kind, time: isoTime(content.at), data: content.ops };
+    }
+  }
+}
+
+function throwIfRefused(result: OpResult): void {
+  if (result.kind === 'refused') throw new ApiError(result.code, result.message);
+}

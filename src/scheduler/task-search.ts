@@ -1,0 +1,228 @@
+/** Finding tasks: by id or prefix, and the list, newest first. Live tasks and the archive look like one. */
+import { ApiError } from '../api/errors.ts';
+import { LIMITS } from '../api/limits.ts';
+import { FINAL_STATUSES } from '../api/tasks.ts';
+import type { FinalStatus, TaskListQuery, TaskStatus } from '../api/tasks.ts';
+import type { TaskRecord } from './state/records.ts';
+import type { TaskTable } from './state/task-table.ts';
+
+/** Work that one call of the list does at most; what it did not get to is behind its cursor. */
+export const SEARCH_LIMITS = {
+  /** Tasks looked at. */
+  steps: 200_000,
+  /** Finished tasks read from the store. */
+  reads: 5_000,
+  /** Characters searched for free text. */
+  textChars: 16 * 1024 * 1024,
+  /** Steps (a read counts for many) after which others get their turn. */
+  stepsPerTurn: 4_000,
+} as const;
+
+/** A read from the store takes about as long as so many steps. */
+const STEPS_PER_READ = 20;
+
+/** @throws ApiError NOT_FOUND, or CONFLICT if the prefix is that of several tasks. */
+export function findTask(tasks: TaskTable, idOrPrefix: string): TaskRecord {
+  const exact = exactTask(tasks, idOrPrefix);
+  if (exact !== null) return exact;
+  const prefix = idOrPrefix.toLowerCase();
+  if (prefix.length < LIMITS.idPrefixCharsMin) {
+    throw new ApiError(
+      'NOT_FOUND',
+      `there is no task ${idOrPrefix} (a prefix needs at least ${LIMITS.idPrefixCharsMin} characters)`,
+    );
+  }
+  const [first, second] = [...tasks.findPrefix(prefix, 2), ...tasks.archive.findPrefix(prefix, 2)];
+  if (first === undefined) throw new ApiError('NOT_FOUND', `there is no task ${idOrPrefix}`);
+  if (second !== undefined) {
+    throw new ApiError('CONFLICT', `${idOrPrefix} may be task ${first} or ${second}: give more of the id`);
+  }
+  const found = exactTask(tasks, first);
+  if (found === null) throw new Error(`task ${first} was found by its prefix and is not there`);
+  return found;
+}
+
+/** The task with this very id; null if there is none. */
+export function exactTask(tasks: TaskTable, id: string): TaskRecord | null {
+  const live = tasks.get(id);
+  if (live !== undefined) return live;
+  const finishSeq = tasks.archive.findId(id);
+  return finishSeq === 0 ? null : tasks.archive.read(finishSeq);
+}
+
+export interface FoundTasks {
+  readonly tasks: readonly TaskRecord[];
+  /** Submission number below which to go on; null at the end. */
+  readonly next: number | null;
+}
+
+/**
+ * A page of tasks, newest submission first. `pause` gives others their turn; tasks that come or change meanwhile do
+ * no harm, because the cursor is a submission number. A page may be short (or empty) and still have a cursor.
+ * @throws ApiError INVALID
+ */
+export async function listTasks(
+  tasks: TaskTable,
+  query: TaskListQuery,
+  pause: () => Promise<void>,
+): Promise<FoundTasks> {
+  const filter = new TaskFilter(query);
+  const found: TaskRecord[] = [];
+  let below = cursorOf(query.cursor, tasks.lastSeq + 1);
+  let steps = 0;
+  let reads = 0;
+  let turn = 0;
+  const candidates = new Candidates(tasks, query.status);
+  for (;;) {
+    const next = candidates.below(below);
+    if (next === null) return { tasks: found, next: null };
+    below = next.seq;
+    steps += 1;
+    turn += 1;
+    const task = next.task ?? readArchived(tasks, next.seq);
+    if (next.task === null) {
+      reads += 1;
+      turn += STEPS_PER_READ;
+    }
+    if (task !== null && filter.matches(task)) found.push(task);
+    if (found.length >= query.limit) break;
+    if (steps >= SEARCH_LIMITS.steps || reads >= SEARCH_LIMITS.reads || filter.exhausted) break;
+    if (turn >= SEARCH_LIMITS.stepsPerTurn) {
+      turn = 0;
+      await pause();
+    }
+  }
+  return { tasks: found, next: candidates.below(below) === null ? null : below };
+}
+
+function readArchived(tasks: TaskTable, seq: number): TaskRecord | null {
+  const finishSeq = tasks.archive.finishSeqOf(seq);
+  return finishSeq === 0 ? null : tasks.archive.read(finishSeq);
+}
+
+function cursorOf(cursor: string | undefined, otherwise: number): number {
+  if (cursor === undefined) return otherwise;
+  if (!/^\d{1,15}$/.test(cursor)) throw new ApiError('INVALID', 'cursor: is not one that this list gave');
+  return Number(cursor);
+}
+
+interface Candidate {
+  readonly seq: number;
+  /** null: it is in the archive. */
+  readonly task: TaskRecord | null;
+}
+
+/** Tasks of a status (or all) by descending submission number, from whichever table knows them without searching. */
+class Candidates {
+  readonly #tasks: TaskTable;
+  readonly #status: TaskStatus | undefined;
+  readonly #final: FinalStatus | undefined;
+  /** Submission numbers of the tasks on nodes, descending: there are only as many as slots. */
+  readonly #onNodes: readonly number[] | null;
+
+  constructor(tasks: TaskTable, status: TaskStatus | undefined) {
+    this.#tasks = tasks;
+    this.#status = status;
+    this.#final = FINAL_STATUSES.find((candidate) => candidate === status);
+    this.#onNodes = status === 'assigned' || status === 'running' ? seqsOnNodes(tasks) : null;
+  }
+
+  below(seq: number): Candidate | null {
+    if (this.#final !== undefined) return this.#archivedBelow(seq);
+    if (this.#onNodes !== null) return this.#onNodeBelow(seq, this.#onNodes);
+    const live = this.#liveBelow(seq);
+    const archived = this.#status === undefined ? this.#archivedBelow(seq) : null;
+    if (live === null || archived === null) return live ?? archived;
+    return live.seq > archived.seq ? live : archived;
+  }
+
+  #liveBelow(seq: number): Candidate | null {
+    const tasks = this.#tasks;
+    let at = tasks.seqBelow(seq);
+    for (let skipped = 0; at !== 0; at = tasks.seqBelow(at), skipped += 1) {
+      const task = tasks.bySeq(at);
+      // Tasks of another status are stepped over here, up to a point: the caller counts its steps.
+      const wanted = this.#status === undefined || task?.status === this.#status;
+      if (task !== undefined && (wanted || skipped >= SKIPPED_PER_STEP)) return { seq: at, task };
+    }
+    return null;
+  }
+
+  #onNodeBelow(seq: number, seqs: readonly number[]): Candidate | null {
+    for (const at of seqs) {
+      const task = at < seq ? this.#tasks.bySeq(at) : undefined;
+      if (task !== undefined) return { seq: at, task };
+    }
+    return null;
+  }
+
+  #archivedBelow(seq: number): Candidate | null {
+    const { archive } = this.#tasks;
+    for (let at = archive.seqBelow(seq); at !== 0; at = archive.seqBelow(at)) {
+      if (this.#final === undefined || archive.statusOf(archive.finishSeqOf(at)) === this.#final) {
+        return { seq: at, task: null };
+      }
+    }
+    return null;
+  }
+}
+
+/** Live tasks of another status that count as one step. */
+const SKIPPED_PER_STEP = 16;
+
+function seqsOnNodes(tasks: TaskTable): readonly number[] {
+  const seqs: number[] = [];
+  for (const node of tasks.nodesWithTasks()) {
+    for (const id of tasks.onNode(node)) {
+      const task = tasks.get(id);
+      if (task !== undefined) seqs.push(task.seq);
+    }
+  }
+  return seqs.sort((a, b) => b - a);
+}
+
+class TaskFilter {
+  readonly #query: TaskListQuery;
+  readonly #label: { readonly key: string; readonly value: string | null } | null;
+  readonly #text: string | null;
+  #textChars = 0;
+
+  constructor(query: TaskListQuery) {
+    this.#query = query;
+    this.#label = query.label === undefined ? null : labelOf(query.label);
+    this.#text = query.q === undefined || query.q === '' ? null : query.q.toLowerCase();
+  }
+
+  /** So much text was searched that the rest has to wait for the next call. */
+  get exhausted(): boolean {
+    return this.#textChars > SEARCH_LIMITS.textChars;
+  }
+
+  matches(task: TaskRecord): boolean {
+    const { status } = this.#query;
+    if (status !== undefined && task.status !== status) return false;
+    if (this.#label !== null) {
+      const { labels } = task.spec;
+      if (labels === undefined || !Object.hasOwn(labels, this.#label.key)) return false;
+      if (this.#label.value !== null && labels[this.#label.key] !== this.#label.value) return false;
+    }
+    return this.#text === null || this.#containsText(task, this.#text);
+  }
+
+  #containsText(task: TaskRecord, text: string): boolean {
+    const { name, command, script } = task.spec;
+    if (task.id.startsWith(text)) return true;
+    for (const field of [name, command?.join(' '), script]) {
+      if (field === undefined) continue;
+      this.#textChars += field.length;
+      if (field.toLowerCase().includes(text)) return true;
+    }
+    return false;
+  }
+}
+
+function labelOf(label: string): { readonly key: string; readonly value: string | null } {
+  const equals = label.indexOf('=');
+  if (equals < 0) return { key: label, value: null };
+  return { key: label.slice(0, equals), value: label.slice(equals + 1) };
+}

@@ -1,0 +1,99 @@
+/** Records of the state machine as the API shows them. */
+import type { AttemptView, PlacementRecord, TaskEvent, TaskView } from '../api/tasks.ts';
+import type { AttemptRecord, Placement, TaskRecord } from './state/records.ts';
+import { TASK_DEFAULTS } from './state/task-spec.ts';
+
+/** `pendingReason`: what the record itself does not say (the master's knowledge of the nodes). */
+export function taskView(task: TaskRecord, pendingReason: string | null): TaskView {
+  const { spec } = task;
+  return {
+    id: task.id,
+    name: spec.name ?? null,
+    status: task.status,
+    priority: spec.priority ?? TASK_DEFAULTS.priority,
+    pendingReason: joined(task.pendingReason, pendingReason),
+    submittedAt: isoTime(task.submittedAt),
+    startedAt: isoTimeOrNull(task.startedAt),
+    finishedAt: isoTimeOrNull(task.finishedAt),
+    attempts: task.attempts.map(attemptView),
+    result: task.result,
+    index: task.index,
+    script: spec.script ?? null,
+    command: spec.command ?? null,
+    interpreter: spec.script === undefined ? null : (spec.interpreter ?? TASK_DEFAULTS.interpreter),
+    stdin: spec.stdin ?? null,
+    env: spec.env ?? EMPTY_MAP,
+    cwd: spec.cwd ?? null,
+    timeoutMs: spec.timeoutMs ?? null,
+    maxAttempts: spec.maxAttempts ?? TASK_DEFAULTS.maxAttempts,
+    backoffMs: spec.backoffMs ?? TASK_DEFAULTS.backoffMs,
+    cpu: spec.cpu ?? TASK_DEFAULTS.cpu,
+    memoryMb: spec.memoryMb ?? TASK_DEFAULTS.memoryMb,
+    labels: spec.labels ?? EMPTY_MAP,
+    constraints: spec.constraints ?? EMPTY_MAP,
+    delayMs: spec.delayMs ?? TASK_DEFAULTS.delayMs,
+    onDisconnect: spec.onDisconnect ?? TASK_DEFAULTS.onDisconnect,
+    after: spec.after ?? [],
+    noRetryExitCodes: spec.noRetryExitCodes ?? [],
+    retryOf: task.retryOf,
+  };
+}
+
+const EMPTY_MAP: Readonly<Record<string, string>> = {};
+
+function joined(first: string | null, second: string | null): string | null {
+  if (first === null || second === null) return first ?? second;
+  return `${first}; ${second}`;
+}
+
+function attemptView(attempt: AttemptRecord): AttemptView {
+  return {
+    number: attempt.number,
+    node: attempt.node,
+    assignedAt: isoTime(attempt.assignedAt),
+    startedAt: isoTimeOrNull(attempt.startedAt),
+    finishedAt: isoTimeOrNull(attempt.finishedAt),
+    outcome: attempt.outcome,
+    exitCode: attempt.exitCode,
+    signal: attempt.signal,
+    reason: attempt.reason,
+    placement: attempt.placement === null ? null : placementRecord(attempt.placement),
+  };
+}
+
+function placementRecord({ reason, rows }: Placement): PlacementRecord {
+  return {
+    reason,
+    candidates: rows.map(([node, cpu, memory, running, slots, score, why]) => ({
+      ...{ node, cpu, memory, running, slots, score, why },
+    })),
+  };
+}
+
+/** The timeline, from the submission on. */
+export function taskEvents(task: TaskRecord): readonly TaskEvent[] {
+  const submitted: TaskEvent = {
+    index: task.submitIndex,
+    term: task.submitTerm,
+    time: isoTime(task.submittedAt),
+    node: null,
+    what: 'submitted',
+    why: task.retryOf === null ? null : `repeats task ${task.retryOf}`,
+    attempt: null,
+  };
+  return [
+    submitted,
+    ...task.timeline.map(({ index, term, at, node, what, why, attempt }): TaskEvent => {
+      return { index, term, time: isoTime(at), node, what, why, attempt };
+    }),
+  ];
+}
+
+/** ISO 8601 in UTC with milliseconds. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function isoTimeOrNull(ms: number | null): string | null {
+  return ms === null ? null : isoTime(ms);
+}
