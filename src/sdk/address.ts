@@ -14,6 +14,9 @@ export interface Address {
   readonly text: string;
   /** http://host:port without a slash at the end. */
   readonly baseUrl: string;
+  /** Without the brackets of an IPv6 address. */
+  readonly host: string;
+  readonly port: number;
 }
 
 /**
@@ -33,7 +36,7 @@ export function parseAddress(given: string): Address {
   if (match === null || port < 1 || port > 65_535) {
     throw new AddressError(`server address ${JSON.stringify(given)} is not of the form host:port`);
   }
-  return { text, baseUrl: `http://${text}` };
+  return { text, baseUrl: `http://${text}`, host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
 }
 
 /** @throws AddressError also for none at all or more than {@link SERVERS_MAX}. */

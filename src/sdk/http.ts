@@ -1,11 +1,15 @@
-/** One HTTP request to one address: axios over a keep-alive agent. Knows nothing of other addresses. */
+/**
+ * One HTTP request to one address: axios over a keep-alive agent (submits without axios, direct-post.ts). Knows nothing of
+ * other addresses.
+ */
 import { Agent, ClientRequest } from 'node:http';
 import type { ClientRequestArgs } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
-import axios, { AxiosError, isCancel } from 'axios';
+import axios, { isCancel } from 'axios';
 import type { AxiosInstance, AxiosRequestConfig, AxiosResponse } from 'axios';
 import type { Address } from './address.ts';
+import { postDirectly } from './direct-post.ts';
 
 /** A node on the same network answers in under a millisecond; a black hole must not hold a request up for long. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -25,6 +29,8 @@ export interface HttpRequest {
   readonly timeoutMs: number;
   /** On a connection of its own: for what must not be repeated, since a kept one may be closed just as it is used. */
   readonly fresh?: boolean;
+  /** Without axios in between. */
+  readonly direct?: boolean;
 }
 
 export interface HttpAnswer {
@@ -74,8 +80,10 @@ export class Http {
   readonly #agent: Agent;
   readonly #freshAgent = new ConnectTimeoutAgent({ keepAlive: false });
   readonly #axios: AxiosInstance;
+  readonly #headers: Readonly<Record<string, string>>;
 
   constructor(headers: Readonly<Record<string, string>>) {
+    this.#headers = headers;
     // lifo: the most recently used connection is the least likely to be closed by the other side meanwhile.
     this.#agent = new ConnectTimeoutAgent({
       keepAlive: true,
@@ -98,6 +106,14 @@ export class Http {
 
   /** @throws TransportError, or the signal's reason. */
   async send(address: Address, request: HttpRequest): Promise<HttpAnswer> {
+    if (request.direct === true) {
+      const agent = request.fresh === true ? this.#freshAgent : this.#agent;
+      try {
+        return await postDirectly(agent, address, this.#headers, request);
+      } catch (error) {
+        throw told(error, request);
+      }
+    }
     const response = await this.#dispatch<string>(address, request, 'text');
     return { status: response.status, headers: plainHeaders(response), text: response.data };
   }
@@ -137,10 +153,15 @@ export class Http {
     try {
       return await this.#axios.request<T>(config);
     } catch (error) {
-      if (isCancel(error) || request.signal?.aborted === true) throw abortReason(request.signal);
-      throw transportError(error, request.timeoutMs);
+      throw told(error, request);
     }
   }
+}
+
+/** What a failed request rejects with. */
+function told(error: unknown, request: HttpRequest): Error {
+  if (isCancel(error) || request.signal?.aborted === true) return abortReason(request.signal);
+  return transportError(error, request.timeoutMs);
 }
 
 /** What an aborted call rejects with: the reason given to `abort()`, an AbortError where there was none. */
@@ -161,19 +182,27 @@ const NOT_SENT: ReadonlyMap<string, string> = new Map([
 ]);
 
 function transportError(error: unknown, timeoutMs: number): TransportError {
-  const code = error instanceof AxiosError ? (error.code ?? '') : '';
+  // Of node or of axios, which keeps node's code.
+  const { code, request } = fieldsOf(error);
   const notSent = NOT_SENT.get(code);
   if (notSent !== undefined) return new TransportError(notSent, { sent: false, cause: error });
   if (code === 'ECONNABORTED' || code === 'ETIMEDOUT') {
     return new TransportError(`no answer within ${timeoutMs} ms`, { sent: true, cause: error });
   }
   if (code === 'ECONNRESET' || code === 'EPIPE') {
-    const request: unknown = error instanceof AxiosError ? error.request : null;
     const kept = request instanceof ClientRequest && request.reusedSocket;
     return new TransportError('the connection broke', { sent: true, kept, cause: error });
   }
   const words = error instanceof Error ? error.message : String(error);
   return new TransportError(words === '' ? 'the connection failed' : words, { sent: true, cause: error });
+}
+
+function fieldsOf(error: unknown): { readonly code: string; readonly request: unknown } {
+  if (typeof error !== 'object' || error === null) return { code: '', request: null };
+  return {
+    code: 'code' in error && typeof error.code === 'string' ? error.code : '',
+    request: 'request' in error ? error.request : null,
+  };
 }
 
 function plainHeaders(response: AxiosResponse): Record<string, string | undefined> {

@@ -46,6 +46,8 @@ export interface PoolRequest {
    * UNKNOWN_OUTCOME.
    */
   readonly repeat: 'always' | 'unless-sent';
+  /** Without axios in between. */
+  readonly direct?: boolean;
   /** Named in the error when the outcome stays unknown. */
   readonly idempotencyKey?: string;
 }
@@ -242,6 +244,7 @@ export class ServerPool {
       timeoutMs: request.timeoutMs ?? this.#timeoutMs,
       fresh: request.repeat === 'unless-sent',
       signal: request.signal,
+      direct: request.direct ?? false,
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.headers === undefined ? {} : { headers: request.headers }),
     };

@@ -222,6 +222,7 @@ export class Submitter {
       body: pending.requestJson,
       headers: { 'idempotency-key': pending.key },
       repeat: 'always',
+      direct: true,
       idempotencyKey: pending.key,
     });
     return JSON.parse(answer.text) as TaskView;
@@ -237,6 +238,7 @@ export class Submitter {
       path: '/v1/tasks/batch',
       body: `{"atomic":${atomic},"tasks":[${jsons.join(',')}]}`,
       repeat: 'always',
+      direct: true,
       signal,
     });
     return (JSON.parse(answer.text) as { results: readonly BatchResultItem[] }).results;
