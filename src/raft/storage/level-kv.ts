@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Level } from 'level';
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
 import { refuseReportedCorruption } from './level-log-file.ts';
+import { refuseDamagedWal } from './level-wal-check.ts';
 import { LevelRangeReader } from './level-range-reader.ts';
 import { CORRUPT_WAY_OUT, StorageError } from './storage-errors.ts';
 
@@ -49,7 +50,7 @@ export class LevelKv implements KvStore {
     if (openFolders.has(path)) throw lockedError(path, undefined);
     openFolders.add(path);
     try {
-      await refuseReportedCorruption(path);
+      await checkBeforeOpen(path);
       const db: Database = new Level(path, {
         keyEncoding: 'utf8',
         valueEncoding: 'view',
@@ -133,6 +134,15 @@ export class LevelKv implements KvStore {
     this.#rangeReader = null;
     await this.#db.close();
     openFolders.delete(this.#folder);
+  }
+}
+
+async function checkBeforeOpen(folder: string): Promise<void> {
+  try {
+    await refuseReportedCorruption(folder);
+    await refuseDamagedWal(folder);
+  } catch (error) {
+    throw error instanceof StorageError ? error : openError(folder, error);
   }
 }
 

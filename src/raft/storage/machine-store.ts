@@ -1,8 +1,10 @@
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
+import { sealBytes, unseal } from './sealed-record.ts';
 
 /**
- * The state machine's part of the store: keys are relative to `prefix`. What the machine handed over by `takeDirty` is
- * seen here at once, although the write is still on its way.
+ * The state machine's part of the store: keys are relative to `prefix`, values are sealed with a checksum. What the machine
+ * handed over by `takeDirty` is seen here at once, although the write is still on its way. Reads throw
+ * StorageCorruptError where a record is damaged.
  */
 export class MachineStore implements Pick<KvStore, 'get' | 'iterate' | 'rangeSync' | 'view'> {
   readonly prefix: string;
@@ -18,7 +20,8 @@ export class MachineStore implements Pick<KvStore, 'get' | 'iterate' | 'rangeSyn
   get(key: string): Uint8Array | undefined {
     const staged = this.#staged.get(key);
     if (staged !== undefined) return staged ?? undefined;
-    return this.#kv.get(this.prefix + key);
+    const record = this.#kv.get(this.prefix + key);
+    return record === undefined ? undefined : unseal(this.prefix + key, record);
   }
 
   iterate(range: KvRange): AsyncIterable<readonly [string, Uint8Array]> {
@@ -29,7 +32,9 @@ export class MachineStore implements Pick<KvStore, 'get' | 'iterate' | 'rangeSyn
     // Deleted ones among the staged may hide as many of those found.
     const absolute = { ...this.#absolute(range), limit: range.limit + this.#staged.size };
     const found = new Map<string, Uint8Array>();
-    for (const [key, value] of this.#kv.rangeSync(absolute)) found.set(key.slice(this.prefix.length), value);
+    for (const [key, record] of this.#kv.rangeSync(absolute)) {
+      found.set(key.slice(this.prefix.length), unseal(key, record));
+    }
     const complete = found.size < absolute.limit;
     const edge = [...found.keys()].at(-1);
     for (const [key, value] of this.#staged) {
@@ -55,10 +60,9 @@ export class MachineStore implements Pick<KvStore, 'get' | 'iterate' | 'rangeSyn
   /** Makes the machine's ops visible and returns them with absolute keys, for the write. */
   stage(ops: readonly KvOp[]): readonly KvOp[] {
     return ops.map((op) => {
+      const key = this.prefix + op.key;
       this.#staged.set(op.key, op.kind === 'put' ? op.value : null);
-      return op.kind === 'put'
-        ? { kind: 'put', key: this.prefix + op.key, value: op.value }
-        : { kind: 'del', key: this.prefix + op.key };
+      return op.kind === 'put' ? { kind: 'put', key, value: sealBytes(key, op.value) } : { kind: 'del', key };
     });
   }
 
@@ -84,7 +88,7 @@ export class MachineStore implements Pick<KvStore, 'get' | 'iterate' | 'rangeSyn
     let at = 0;
     let given = 0;
     const unlimited = { ...this.#absolute(range), limit: limit === Infinity ? -1 : limit + staged.size };
-    for await (const [absoluteKey, value] of source.iterate(unlimited)) {
+    for await (const [absoluteKey, record] of source.iterate(unlimited)) {
       const key = absoluteKey.slice(this.prefix.length);
       for (
         let next = extra[at];
@@ -97,7 +101,7 @@ export class MachineStore implements Pick<KvStore, 'get' | 'iterate' | 'rangeSyn
         if (++given >= limit) return;
       }
       if (staged.has(key)) continue;
-      yield [key, value];
+      yield [key, unseal(absoluteKey, record)];
       if (++given >= limit) return;
     }
     for (const [key, value] of extra.slice(at)) {

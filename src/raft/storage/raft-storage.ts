@@ -194,8 +194,9 @@ export class KvRaftStorage {
     return this.#generationLast;
   }
 
-  composeMachineRecord(generation: number, key: string, value: Uint8Array): KvOp {
-    return { kind: 'put', key: machinePrefix(generation) + key, value };
+  composeMachineRecord(generation: number, relativeKey: string, value: Uint8Array): KvOp {
+    const key = machinePrefix(generation) + relativeKey;
+    return { kind: 'put', key, value: sealBytes(key, value) };
   }
 
   /**
@@ -279,8 +280,9 @@ export class SnapshotTransferView {
   /** Relative keys, in order. */
   async *machineRecords(): AsyncIterable<readonly [key: string, value: Uint8Array]> {
     const prefix = machinePrefix(this.#record.generation);
-    for await (const [key, value] of this.#view.iterate(prefixRange(prefix)))
-      yield [key.slice(prefix.length), value];
+    for await (const [key, record] of this.#view.iterate(prefixRange(prefix))) {
+      yield [key.slice(prefix.length), unseal(key, record)];
+    }
   }
 
   close(): Promise<void> {
