@@ -23,10 +23,14 @@ type NodeClass<Options> = new (options: Options, log: Logger, life: EndOfLife) =
 async function run<Options extends ListenOptions>(options: Options, kind: NodeClass<Options>): Promise<void> {
   const log = createLogger(options.id);
   const life = new EndOfLife();
-  await runNode(() => {
-    makeDataFolder(options.dataDir);
-    return new kind(options, log, life);
-  }, life, log);
+  await runNode(
+    () => {
+      makeDataFolder(options.dataDir);
+      return new kind(options, log, life);
+    },
+    life,
+    log,
+  );
 }
 
 /** Only for this user: it holds what tasks were given and what they said. */
@@ -34,6 +38,10 @@ function makeDataFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new NodeFault('CONFIG', `the data folder ${path} can't be made: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw new NodeFault(
+      'CONFIG',
+      `the data folder ${path} can't be made: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Cluster } from '../api/cluster.ts';
@@ -86,6 +86,7 @@ export class ServerCore {
       master,
       nodeId: options.id,
       clock: systemClock,
+      randomBytes: (count) => randomBytes(count),
       serverAddress,
     });
     const stopAccepting = upgrades.handle(LINK_PROTOCOL, (socket) => master.acceptLink(masterLink(socket)));
