@@ -1,11 +1,18 @@
-import type { TaskPage, TaskStatus, TaskView } from '../../../../api/tasks.ts';
+import type { TaskStatus, TaskSummary, TaskView } from '../../../../api/tasks.ts';
 import type { ClusterEvent } from '../../../../api/views.ts';
-import { toRow } from './task-row.ts';
+import { merged, toRow } from './task-row.ts';
 import type { TaskRow } from './task-row.ts';
 
 /** Rows the page keeps at most; older ones are reached by filter, search or the command line. */
 export const ROWS_MAX = 500;
 export const PAGE_ROWS = 50;
+
+/** An answer of GET /v1/tasks. */
+export interface ListPage {
+  readonly tasks: readonly TaskSummary[];
+  readonly nextCursor: string | null;
+  readonly counts: Counts;
+}
 
 export interface TaskFilter {
   readonly status: TaskStatus | null;
@@ -35,11 +42,8 @@ export function emptyList(filter: TaskFilter = NO_FILTER, counts: Counts = {}): 
   return { filter, rows: [], nextCursor: null, full: false, counts, loaded: false, stale: false };
 }
 
-/** A row with the newer of two states; the same object where nothing is newer, so that it is not drawn again. */
 function newer(known: TaskRow | undefined, row: TaskRow): TaskRow {
-  if (known === undefined || row.index > known.index) return row;
-  // At the same index a fetched row fills in what an event could only announce.
-  return row.index === known.index && row.result !== null && known.result === null ? row : known;
+  return known === undefined ? row : merged(known, row);
 }
 
 function capped(list: TaskList, rows: readonly TaskRow[]): Pick<TaskList, 'rows' | 'full' | 'nextCursor'> {
@@ -51,7 +55,7 @@ function capped(list: TaskList, rows: readonly TaskRow[]): Pick<TaskList, 'rows'
  * Takes in a fresh first page. What was known below it stays if the page reaches down to a known row; else there may
  * be a hole, and the older rows are dropped (they can be loaded again).
  */
-export function withFirstPage(list: TaskList, page: TaskPage, stale: boolean): TaskList {
+export function withFirstPage(list: TaskList, page: ListPage, stale: boolean): TaskList {
   const known = new Map(list.rows.map((row) => [row.id, row]));
   const fresh = page.tasks.map((task) => newer(known.get(task.id), toRow(task)));
   const freshIds = new Set(fresh.map((row) => row.id));
@@ -74,9 +78,9 @@ export function withFirstPage(list: TaskList, page: TaskPage, stale: boolean): T
 }
 
 /** Adds the page that follows the last row ("load more"). */
-export function withOlderPage(list: TaskList, page: TaskPage, stale: boolean): TaskList {
+export function withOlderPage(list: TaskList, page: ListPage, stale: boolean): TaskList {
   const known = new Set(list.rows.map((row) => row.id));
-  const older = page.tasks.filter((task) => !known.has(task.id)).map(toRow);
+  const older = page.tasks.filter((task) => !known.has(task.id)).map((task) => toRow(task));
   const base: TaskList = { ...list, counts: page.counts, stale, nextCursor: page.nextCursor };
   return { ...base, ...capped(base, [...list.rows, ...older]) };
 }

@@ -1,4 +1,4 @@
-import type { TaskStatus, TaskView } from '../../../../api/tasks.ts';
+import type { TaskStatus, TaskSummary, TaskView } from '../../../../api/tasks.ts';
 import { joinCommand } from './command-line.ts';
 import { expectedMs } from './payload.ts';
 
@@ -22,7 +22,8 @@ export interface TaskRow {
   /** Node of the latest attempt. */
   readonly node: string | null;
   readonly attempts: number;
-  readonly payload: ClippedText;
+  /** null: the list came without scripts, and the task itself has not been fetched yet. */
+  readonly payload: ClippedText | null;
   /** Known only for payloads of the generator. */
   readonly expectedMs: number | null;
   readonly result: RowResult | null;
@@ -33,8 +34,8 @@ export interface TaskRow {
 export interface RowResult {
   readonly exitCode: number | null;
   readonly signal: string | null;
-  readonly stdout: ClippedText;
-  readonly stderr: ClippedText;
+  /** null: as with {@link TaskRow.payload}. */
+  readonly streams: { readonly stdout: ClippedText; readonly stderr: ClippedText } | null;
 }
 
 function keepHead(text: string): ClippedText {
@@ -51,7 +52,12 @@ export function payloadText(task: Pick<TaskView, 'script' | 'command'>): string 
   return task.script ?? joinCommand(task.command ?? []);
 }
 
-export function toRow(task: TaskView): TaskRow {
+/** The list gives tasks without their bulky parts, GET of a single one with them. */
+function isWhole(task: TaskSummary | TaskView): task is TaskView {
+  return 'script' in task;
+}
+
+export function toRow(task: TaskSummary | TaskView): TaskRow {
   return {
     id: task.id,
     name: task.name,
@@ -62,26 +68,48 @@ export function toRow(task: TaskView): TaskRow {
     finishedAt: task.finishedAt,
     node: task.attempts.at(-1)?.node ?? null,
     attempts: task.attempts.length,
-    payload: keepHead(payloadText(task)),
-    expectedMs: task.script === null ? null : expectedMs(task.script),
-    result:
-      task.result === null
-        ? null
-        : {
-            exitCode: task.result.exitCode,
-            signal: task.result.signal,
-            stdout: keepHead(task.result.stdout),
-            stderr: keepTail(task.result.stderr),
-          },
+    payload: payloadOf(task),
+    expectedMs: isWhole(task) && task.script !== null ? expectedMs(task.script) : null,
+    result: resultOf(task),
     index: task.index,
   };
 }
 
+function payloadOf(task: TaskSummary | TaskView): ClippedText | null {
+  if (isWhole(task)) return keepHead(payloadText(task));
+  return task.command === null ? null : keepHead(joinCommand(task.command));
+}
+
+function resultOf(task: TaskSummary | TaskView): RowResult | null {
+  const { result } = task;
+  if (result === null) return null;
+  const { exitCode, signal } = result;
+  if (!('stdout' in result)) return { exitCode, signal, streams: null };
+  const { stdout, stderr } = result;
+  return { exitCode, signal, streams: { stdout: keepHead(stdout), stderr: keepTail(stderr) } };
+}
+
+/** The newer of two states of a task, with the bulky parts of either: once known they do not change. */
+export function merged(known: TaskRow, row: TaskRow): TaskRow {
+  const [newer, older] = row.index >= known.index ? [row, known] : [known, row];
+  const payload = newer.payload ?? older.payload;
+  const streams = newer.result?.streams ?? older.result?.streams ?? null;
+  const result = newer.result === null ? null : { ...newer.result, streams };
+  const same =
+    known.index >= row.index && payload === known.payload && streams === (known.result?.streams ?? null);
+  if (same) return known;
+  return { ...newer, payload, expectedMs: newer.expectedMs ?? older.expectedMs, result };
+}
+
+/** Something a person would look for is missing: the task itself should be fetched. */
+export function lacksBulk(row: TaskRow): boolean {
+  return row.payload === null || (row.result !== null && row.result.streams === null);
+}
+
 /** One line that tells the result: the first of stdout, or, where it went wrong, the last of stderr. */
-export function resultPreview(result: RowResult): string {
+export function resultPreview(exitCode: number | null, stdout: string, stderr: string): string {
   const hasText = (line: string): boolean => line.trim() !== '';
-  const stdout = result.stdout.text.split('\n').find(hasText) ?? '';
-  const stderr = result.stderr.text.split('\n').findLast(hasText) ?? '';
-  const failed = result.exitCode !== 0;
-  return (failed ? stderr || stdout : stdout || stderr).trimEnd();
+  const out = stdout.split('\n').find(hasText) ?? '';
+  const err = stderr.split('\n').findLast(hasText) ?? '';
+  return (exitCode === 0 ? out || err : err || out).trimEnd();
 }

@@ -1,6 +1,6 @@
-import type { TaskEvent, TaskPage, TaskRequest, TaskView } from '../../../../api/tasks.ts';
+import type { TaskEvent, TaskRequest, TaskView } from '../../../../api/tasks.ts';
 import type { NodeView, OutputStream, RaftView } from '../../../../api/views.ts';
-import type { TaskFilter } from '../model/task-list.ts';
+import type { ListPage, TaskFilter } from '../model/task-list.ts';
 import { ApiFailure, isPassing } from './client.ts';
 import type { Client } from './client.ts';
 
@@ -10,6 +10,9 @@ export interface Read<T> {
   readonly stale: boolean;
 }
 
+/** A node that is started reads its whole state from disk before it answers. */
+const SWITCH_MS_MAX = 60_000;
+
 /** The calls this page makes, by their routes (docs/http-api). All throw {@link ApiFailure}. */
 export class Api {
   readonly #client: Client;
@@ -18,12 +21,12 @@ export class Api {
     this.#client = client;
   }
 
-  async listTasks(filter: TaskFilter, limit: number, cursor: string | null): Promise<Read<TaskPage>> {
+  async listTasks(filter: TaskFilter, limit: number, cursor: string | null): Promise<Read<ListPage>> {
     const query = new URLSearchParams({ limit: String(limit) });
     if (filter.status !== null) query.set('status', filter.status);
     if (filter.q !== '') query.set('q', filter.q);
     if (cursor !== null) query.set('cursor', cursor);
-    const read = await this.#read<TaskPage>('/v1/tasks', query);
+    const read = await this.#read<ListPage>('/v1/tasks', query);
     mustBe(Array.isArray(read.value.tasks), 'a list of tasks');
     return read;
   }
@@ -55,7 +58,7 @@ export class Api {
   }
 
   submit(request: TaskRequest, idempotencyKey: string): Promise<TaskView> {
-    return this.#client.post('/v1/tasks', request, { 'Idempotency-Key': idempotencyKey });
+    return this.#client.post('/v1/tasks', request, { headers: { 'Idempotency-Key': idempotencyKey } });
   }
 
   cancel(id: string): Promise<TaskView> {
@@ -67,7 +70,8 @@ export class Api {
   }
 
   async setStopped(node: string, stopped: boolean): Promise<void> {
-    await this.#client.post(`/v1/nodes/${encodeURIComponent(node)}/stop`, { stopped });
+    const path = `/v1/nodes/${encodeURIComponent(node)}/stop`;
+    await this.#client.post(path, { stopped }, { timeoutMs: SWITCH_MS_MAX });
   }
 
   async signIn(token: string): Promise<void> {

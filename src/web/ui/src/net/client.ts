@@ -75,13 +75,17 @@ export class Client {
     return (await this.#call(path, { method: 'GET' }, this.#options.readMs)) as T;
   }
 
-  async post<T>(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<T> {
+  async post<T>(
+    path: string,
+    body: unknown,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
+  ): Promise<T> {
     const init = {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', ...headers },
+      headers: { 'Content-Type': 'application/json', ...options.headers },
       body: JSON.stringify(body),
     };
-    return (await this.#call(path, init, this.#options.changeMs)) as T;
+    return (await this.#call(path, init, options.timeoutMs ?? this.#options.changeMs)) as T;
   }
 
   /** The body as it comes, for output that is followed. Ended by `signal`, not by the time limit. */

@@ -8,7 +8,7 @@ import { generatePayload } from '../model/payload.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
 import { emptyList, PAGE_ROWS, withOlderPage, withTask } from '../model/task-list.ts';
 import type { TaskFilter } from '../model/task-list.ts';
-import { resultPreview, toRow } from '../model/task-row.ts';
+import { resultPreview } from '../model/task-row.ts';
 import type { Api } from '../net/api.ts';
 import { asFailure } from '../net/client.ts';
 import { advice, fieldOf, newKey, send } from '../net/submission.ts';
@@ -245,8 +245,8 @@ export class Actions {
     this.#watched.set(task.id, task.status);
     if (!isFinal(task.status)) return;
     this.#watched.delete(task.id);
-    const { result } = toRow(task);
-    const told = result === null ? '' : `: ${resultPreview(result)}`;
+    const { result } = task;
+    const told = result === null ? '' : `: ${resultPreview(result.exitCode, result.stdout, result.stderr)}`;
     const announcement = `Payload ${shortId(task.id)} ${STATUS_BADGES[task.status].label.toLowerCase()}${told}`;
     this.#options.store.set({ announcement });
   }

@@ -5,12 +5,14 @@ import { withLeader, withNodes } from '../model/node-board.ts';
 import { isFinal } from '../model/status.ts';
 import { PAGE_ROWS, withCounts, withEvent, withFirstPage, withTask } from '../model/task-list.ts';
 import type { TaskChange } from '../model/task-list.ts';
+import { lacksBulk } from '../model/task-row.ts';
 import { unreachable } from '../model/unreachable.ts';
 import type { Api } from '../net/api.ts';
 import { ApiFailure } from '../net/client.ts';
 import type { AnswerMeta } from '../net/client.ts';
 import { EventFeed } from '../net/event-feed.ts';
 import type { EventSourceLike } from '../net/event-feed.ts';
+import { Hydrator } from '../net/hydrator.ts';
 import { Refresher } from '../net/refresher.ts';
 import { StallWatch } from '../net/stall-watch.ts';
 import type { AppState, Detail } from './app-state.ts';
@@ -52,6 +54,8 @@ export class Live {
   readonly #nodes: Refresher;
   readonly #shown: Refresher;
   readonly #stall = new StallWatch();
+  /** Told by the rows themselves when they come into view. */
+  readonly rows: Hydrator;
   #running = false;
   /** Everything may have changed: fetch the first page and the open task. */
   #fetchAll = true;
@@ -74,6 +78,11 @@ export class Live {
     });
     this.#tasks = new Refresher({ run: () => this.#fetchTasks(), intervalMs: FETCH_INTERVAL_MS, clock });
     this.#nodes = new Refresher({ run: () => this.#fetchNodes(), intervalMs: RETRY_MS, clock });
+    this.rows = new Hydrator({
+      fetch: (id) => this.#hydrate(id),
+      lacking: (id) => options.store.get().list.rows.some((row) => row.id === id && lacksBulk(row)),
+      clock,
+    });
     this.#shown = new Refresher({
       run: () => {
         this.#showEvents();
@@ -93,6 +102,7 @@ export class Live {
     this.#tasks.start();
     this.#nodes.start();
     this.#shown.start();
+    this.rows.start();
     this.#feed.start();
     this.#nodes.repeat(NODES_INTERVAL_MS);
   }
@@ -104,6 +114,7 @@ export class Live {
     this.#tasks.stop();
     this.#nodes.stop();
     this.#shown.stop();
+    this.rows.stop();
     this.#options.store.set({ feed: 'connecting' });
   }
 
@@ -239,19 +250,17 @@ export class Live {
   }
 
   async #fetchFirstPage(changed: ReadonlySet<string>): Promise<void> {
-    const { store, api, onTask } = this.#options;
+    const { store, api } = this.#options;
     const { filter } = store.get().list;
     const page = await api.listTasks(filter, PAGE_ROWS, null);
-    for (const task of page.value.tasks) {
-      onTask(task);
-      this.#stall.proven(task.index);
-    }
+    for (const task of page.value.tasks) this.#stall.proven(task.index);
     // The filter was changed while the answer was under way: another answer will come.
     if (store.get().list.filter !== filter) return;
     const afterGap = this.#afterGap;
     this.#afterGap = false;
     if (afterGap) this.#stall.settle();
     store.update((state) => ({ ...state, list: withFirstPage(state.list, page.value, page.stale) }));
+    this.rows.check();
     const inPage = new Set(page.value.tasks.map((task) => task.id));
     // Rows further down: those that are known to have changed and, where events were missed, those that still can.
     const shownBelow = store
@@ -270,6 +279,17 @@ export class Live {
       this.#take((await api.task(id)).value);
     } catch (thrown) {
       if (!(thrown instanceof ApiFailure) || thrown.code !== 'NOT_FOUND') throw thrown;
+    }
+  }
+
+  /** Brings what the list leaves out; false where that failed. */
+  async #hydrate(id: string): Promise<boolean> {
+    try {
+      this.#take((await this.#options.api.task(id)).value);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof ApiFailure)) throw thrown;
+      return false;
     }
   }
 

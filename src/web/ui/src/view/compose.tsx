@@ -118,7 +118,7 @@ function Problem({ send }: { readonly send: SendState }): VNode | null {
     <div class="problem" id="send-problem" role="alert" data-testid="send-problem">
       <Icon name="warning" />
       <p>
-        <strong>{send.title}.</strong> {send.field === null ? null : <code>{send.field}</code>} {send.message}
+        <strong>{send.title}.</strong> {send.message}
         {send.advice === null ? null : <span class="problem-advice">{send.advice}</span>}
       </p>
     </div>

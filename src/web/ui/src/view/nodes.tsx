@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useState } from 'preact/hooks';
+import type { NodeView } from '../../../../api/views.ts';
 import { absoluteTime, parseTime, percent } from '../model/format.ts';
 import { phaseOf } from '../model/node-board.ts';
 import type { NodeEntry, NodePhase } from '../model/node-board.ts';
@@ -112,14 +113,18 @@ function statusOf(entry: NodeEntry, phase: NodePhase): { readonly label: string;
     case 'starting':
       return { label: 'Starting…', tone: 'waiting' };
     case 'up':
-      return entry.view.eligible || entry.view.status === 'draining'
-        ? NODE_BADGES[entry.view.status]
-        : { label: 'Ready, takes no tasks', tone: 'neutral' };
+      return statusOfUp(entry.view);
     case 'away':
       return entry.reported ? NODE_BADGES[entry.view.status] : { label: 'Not reported', tone: 'neutral' };
     default:
       return unreachable(phase);
   }
+}
+
+/** A master that leaves tasks to the others is as ready as can be; any other node that takes none says so. */
+function statusOfUp(view: NodeView): { readonly label: string; readonly tone: Tone } {
+  if (view.status === 'draining' || view.eligible || view.leader) return NODE_BADGES[view.status];
+  return { label: 'Takes no tasks', tone: 'neutral' };
 }
 
 function Meter({

@@ -1,10 +1,11 @@
-import type { VNode } from 'preact';
-import { useMemo } from 'preact/hooks';
+import type { RefObject, VNode } from 'preact';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { duration, parseTime } from '../model/format.ts';
 import { taskHash } from '../model/router.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
 import { resultPreview } from '../model/task-row.ts';
 import type { ClippedText, RowResult, TaskRow } from '../model/task-row.ts';
+import { useApp } from './context.ts';
 import { Icon } from './icons.tsx';
 import { Ago, BadgeView, CopyId, Elapsed, Progress } from './small.tsx';
 
@@ -33,11 +34,32 @@ export function TaskRowView({ row, open, toggle }: RowProps): VNode {
   return useMemo(() => <TaskRowPair row={row} open={open} toggle={toggle} />, [row, open]);
 }
 
+/** Tells when the row comes into view, so that what the list leaves out is fetched for it. */
+function useInView(id: string): RefObject<HTMLTableRowElement | null> {
+  const { live } = useApp();
+  const element = useRef<HTMLTableRowElement>(null);
+  useEffect(() => {
+    if (element.current === null) return;
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.at(-1)?.isIntersecting === true) live.rows.enter(id);
+      else live.rows.leave(id);
+    });
+    observer.observe(element.current);
+    return () => {
+      observer.disconnect();
+      live.rows.leave(id);
+    };
+  }, [id]);
+  return element;
+}
+
 function TaskRowPair({ row, open, toggle }: RowProps): VNode {
+  const element = useInView(row.id);
   const moreId = `more-${row.id}`;
   return (
     <>
       <tr
+        ref={element}
         role="row"
         class={`task-row ${open ? 'task-row-open' : ''}`}
         data-testid="task-row"
@@ -57,7 +79,11 @@ function TaskRowPair({ row, open, toggle }: RowProps): VNode {
           {row.name === null ? null : <span class="task-name">{row.name}</span>}
         </td>
         <td role="cell" class="cell-payload">
-          <pre class="preview">{payloadPreview(row.payload.text)}</pre>
+          {row.payload === null ? (
+            <span class="skeleton skeleton-text" aria-label="loading" />
+          ) : (
+            <pre class="preview">{payloadPreview(row.payload.text)}</pre>
+          )}
         </td>
         <td role="cell" class="cell-node" data-testid="task-node">
           {row.node ?? <span class="muted">–</span>}
@@ -118,8 +144,21 @@ function ResultCell({ row }: { readonly row: TaskRow }): VNode {
     return <span class="muted reason">{row.pendingReason ?? ''}</span>;
   }
   const { result } = row;
-  if (result === null) return <span class="muted reason">{row.pendingReason ?? 'no result'}</span>;
-  const preview = resultPreview(result);
+  // An event has told the end already, and what it ended with is being fetched.
+  const announced = result === null && row.finishedAt === null;
+  if (result === null && !announced) {
+    return <span class="muted reason">{row.pendingReason ?? 'did not run'}</span>;
+  }
+  if (result?.streams == null) {
+    return (
+      <span class="result-line">
+        {result === null ? null : <ExitMark result={result} />}
+        <span class="skeleton skeleton-text" aria-label="loading" />
+      </span>
+    );
+  }
+  const { stdout, stderr } = result.streams;
+  const preview = resultPreview(result.exitCode, stdout.text, stderr.text);
   return (
     <span class="result-line">
       <ExitMark result={result} />
@@ -145,16 +184,16 @@ function More({ row }: { readonly row: TaskRow }): VNode {
           Timeline, attempts and more
         </a>
       </div>
-      <Block title="Payload" text={row.payload} testId="task-payload" />
-      {result === null ? null : (
+      {row.payload === null ? null : <Block title="Payload" text={row.payload} testId="task-payload" />}
+      {result?.streams == null ? null : (
         <>
           <Block
             title={`Output, ${result.signal === null ? `exit code ${result.exitCode ?? '–'}` : `ended by ${result.signal}`}`}
-            text={result.stdout}
+            text={result.streams.stdout}
             testId="task-stdout"
           />
-          {result.stderr.text === '' ? null : (
-            <Block title="Errors" text={result.stderr} testId="task-stderr" />
+          {result.streams.stderr.text === '' ? null : (
+            <Block title="Errors" text={result.streams.stderr} testId="task-stderr" />
           )}
         </>
       )}
