@@ -85,7 +85,7 @@ export class AttemptStore {
     for (const name of readdirSync(this.#layout.attempts)) {
       const ref = parseAttemptFolderName(name);
       if (ref === null) continue;
-      found.push({ ...ref, ending: readEnding(this.folder(ref, ref.number).result) });
+      found.push({ ...ref, ending: this.readEnding(ref, ref.number) });
     }
     return found;
   }
@@ -127,6 +127,15 @@ export class AttemptStore {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     writeFileSync(`${result}.new`, JSON.stringify(ending), { mode: 0o600 });
     renameSync(`${result}.new`, result);
+  }
+
+  /** null: there is none (yet). */
+  readEnding(ref: AttemptRef, number: number): Ending | null {
+    try {
+      return JSON.parse(readFileSync(this.folder(ref, number).result, 'utf8')) as Ending;
+    } catch {
+      return null;
+    }
   }
 
   /** Nothing runs in it any more. A scratch folder as empty as it was stays: most are, and the next attempt may have it. */
@@ -211,12 +220,4 @@ function outputBytes(folder: string): number {
     bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
   }
   return bytes;
-}
-
-function readEnding(file: string): Ending | null {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Ending;
-  } catch {
-    return null;
-  }
 }

@@ -82,7 +82,7 @@ interface Running {
 export class Attempt {
   readonly ref: AttemptRef;
   readonly number: number;
-  readonly spec: RunSpec;
+  #spec: RunSpec;
   readonly #context: AttemptContext;
   #running: Running | null = null;
   #cause: Cause | null = null;
@@ -98,8 +98,13 @@ export class Attempt {
   constructor(ref: AttemptRef, number: number, spec: RunSpec, context: AttemptContext) {
     this.ref = { task: ref.task, token: ref.token };
     this.number = number;
-    this.spec = spec;
+    this.#spec = spec;
     this.#context = context;
+  }
+
+  /** Its texts are empty once it runs: they may be large, and are on the disk. */
+  get spec(): RunSpec {
+    return this.#spec;
   }
 
   get started(): boolean {
@@ -119,10 +124,10 @@ export class Attempt {
   start(): void {
     if (this.#running !== null || this.#ended) return;
     try {
-      if (!this.#spawn(this.#context.store.prepare(this.ref, this.number, this.spec))) return;
+      if (!this.#spawn(this.#context.store.prepare(this.ref, this.number, this.#spec))) return;
     } catch (error) {
       const { node } = this.#context;
-      this.#neverStarted(describeSpawnFailure(error as NodeJS.ErrnoException, this.spec, node));
+      this.#neverStarted(describeSpawnFailure(error as NodeJS.ErrnoException, this.#spec, node));
       return;
     }
     this.#armTimeout();
@@ -188,8 +193,8 @@ export class Attempt {
   /** `rssBytes`: memory used by the whole tree. */
   checkMemory(rssBytes: number): void {
     const usedMib = Math.ceil(rssBytes / 1024 / 1024);
-    if (usedMib <= this.spec.memoryMb) return;
-    const reason = `out of memory: used ${usedMib} of ${this.spec.memoryMb} MiB`;
+    if (usedMib <= this.#spec.memoryMb) return;
+    const reason = `out of memory: used ${usedMib} of ${this.#spec.memoryMb} MiB`;
     this.#killNow({ kind: 'memory', reason });
   }
 
@@ -197,14 +202,14 @@ export class Attempt {
   #spawn(folder: AttemptFolder): boolean {
     const { guard } = this.#context;
     const { task } = this.ref;
-    const { program, args } = commandLine(this.spec, folder);
+    const { program, args } = commandLine(this.#spec, folder);
     const pipes = this.#openPipes(folder);
     const slot = guard.announce(task, this.number);
     let child: ChildProcess;
     try {
       child = spawn(program, args, {
-        cwd: this.spec.cwd ?? folder.scratch,
-        env: payloadEnvironment(task, this.number, this.spec, folder),
+        cwd: this.#spec.cwd ?? folder.scratch,
+        env: payloadEnvironment(task, this.number, this.#spec, folder),
         detached: true, // setsid: a session and a process group of its own
         stdio: [pipes.stdin ?? 'ignore', pipes.stdout.writeFd, pipes.stderr.writeFd],
       });
@@ -219,7 +224,7 @@ export class Attempt {
       this.#closePipes(pipes);
       // The reason comes with the event.
       child.once('error', (error) => {
-        this.#neverStarted(describeSpawnFailure(error, this.spec, this.#context.node));
+        this.#neverStarted(describeSpawnFailure(error, this.#spec, this.#context.node));
       });
       return false;
     }
@@ -236,13 +241,14 @@ export class Attempt {
       },
     };
     closePayloadEnds(pipes);
+    this.#spec = { ...this.#spec, script: null, stdin: null, command: [program], env: {} };
     child.once('exit', (code, signal) => void this.#exited({ code, signal, atMs: monotonicMs() }));
     return true;
   }
 
   #openPipes(folder: AttemptFolder): Pipes {
     const { fifos } = this.#context;
-    const stdin = this.spec.stdin === null ? null : openSync(folder.stdin, 'r');
+    const stdin = this.#spec.stdin === null ? null : openSync(folder.stdin, 'r');
     const opened: OpenFifo[] = [];
     try {
       const stdout = fifos.open();
@@ -278,7 +284,7 @@ export class Attempt {
   }
 
   #armTimeout(): void {
-    const { timeoutMs } = this.spec;
+    const { timeoutMs } = this.#spec;
     if (timeoutMs === null || this.#running === null || this.#exit !== null) return;
     const leftMs = timeoutMs - this.#ranMs(monotonicMs());
     this.#timeoutTimer = setTimeout(
@@ -324,9 +330,9 @@ export class Attempt {
       this.#endUnstarted(cause);
       return;
     }
-    // Who runs the task elsewhere by now must not be told of this attempt as if it counted.
-    if (this.#cause === null || cause.kind === 'superseded') this.#cause = cause;
+    // It came to its own end: that counts.
     if (this.#exit !== null) return;
+    if (this.#cause === null || cause.kind === 'superseded') this.#cause = cause;
     this.#disarm();
     this.#killTree();
   }
@@ -404,7 +410,7 @@ export class Attempt {
         if (exit.signal === null) return finished(exit.code === 0 ? 'succeeded' : 'failed', null);
         return finished('failed', exit.signal === 'SIGKILL' ? KILLED_FROM_OUTSIDE : null);
       case 'timeout':
-        return finished('timed_out', `ran longer than its timeout of ${this.spec.timeoutMs ?? 0} ms`);
+        return finished('timed_out', `ran longer than its timeout of ${this.#spec.timeoutMs ?? 0} ms`);
       case 'canceled':
         return finished('canceled', null);
       case 'memory':

@@ -52,12 +52,6 @@ export interface LauncherOptions {
   readonly exit: (code: number, why: string) => void;
 }
 
-interface Ended {
-  readonly ref: AttemptRef;
-  readonly number: number;
-  readonly ending: Ending;
-}
-
 export class Launcher {
   readonly #options: LauncherOptions;
   readonly #layout: LauncherLayout;
@@ -69,8 +63,8 @@ export class Launcher {
   readonly #context: AttemptContext;
   readonly #server: Server;
   readonly #attempts = new Map<string, Attempt>();
-  /** Not yet acknowledged. */
-  readonly #ended = new Map<string, Ended>();
+  /** Not yet acknowledged. Their endings are on the disk: a worker that is away for long must not fill the memory. */
+  readonly #ended = new Map<string, AttemptRef & { readonly number: number }>();
   #client: Socket | null = null;
   #leaseUntilMs = 0;
   /** Whether attempts are allowed to run, i.e. what was done about the lease last. */
@@ -148,14 +142,13 @@ export class Launcher {
   async #adopt(): Promise<void> {
     for (const { task, token, number, ending } of this.#store.open()) {
       const ref = { task, token };
-      if (ending === null) await this.#sweeper.sweepMarked(task, number);
-      const reason = `the launcher of ${this.#options.node} died and the task with it`;
-      const known: Ending = ending ?? { kind: 'released', reason };
       if (ending === null) {
-        this.#store.writeEnding(ref, number, known);
+        await this.#sweeper.sweepMarked(task, number);
+        const reason = `the launcher of ${this.#options.node} died and the task with it`;
+        this.#store.writeEnding(ref, number, { kind: 'released', reason });
         this.#store.cleanScratch(ref, number);
       }
-      this.#ended.set(keyOf(ref), { ref, number, ending: known });
+      this.#ended.set(keyOf(ref), { task, token, number });
     }
   }
 
@@ -189,7 +182,10 @@ export class Launcher {
       guardPid: this.#guard.pid,
       running: [...this.#attempts.values()].map(({ ref, started }) => ({ ...ref, started })),
     });
-    for (const { ref, ending } of this.#ended.values()) this.#send({ kind: 'ended', ...ref, ending });
+    for (const { task, token, number } of this.#ended.values()) {
+      const ending = this.#store.readEnding({ task, token }, number);
+      if (ending !== null) this.#send({ kind: 'ended', task, token, ending });
+    }
     this.#send({ kind: 'ready' });
   }
 
@@ -238,7 +234,7 @@ export class Launcher {
       this.#store.release(ref, number);
     } else {
       this.#store.writeEnding(ref, number, ending);
-      this.#ended.set(key, { ref, number, ending });
+      this.#ended.set(key, { ...ref, number });
     }
     this.#send({ kind: 'ended', ...ref, ending });
     this.#exitIfDone();
