@@ -1,25 +1,33 @@
 /** Entry of the `clb` command: parses, runs, maps what went wrong to an exit code. */
 import { CommanderError } from 'commander';
 import { EXIT, exitCodeOfError, explain } from './exit-code.ts';
-import { buildProgram } from './program.ts';
+import { buildProgram, isNodeCommand } from './program.ts';
 
-/** Whoever reads our output may leave early (`| head -1`): that is no error. */
+let runsNode = false;
+
+/** Whoever reads our output may leave early (`| head -1`): that is no error, and a node goes on without. */
 function endQuietlyOnClosedPipe(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE' || error.code === 'EOF') process.exit(EXIT.ok);
-    throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'EOF') throw error;
+    if (!runsNode) process.exit(EXIT.ok);
   });
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  const program = buildProgram(() => import('../node/index.ts'));
+  program.hook('preAction', (_program, command) => {
+    runsNode = isNodeCommand(command.name());
+  });
   try {
-    await buildProgram().parseAsync([...argv]);
+    await program.parseAsync([...argv]);
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok;
   } catch (error) {
     // Commander has said itself what is wrong; its own code for it is 1.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const lines = explain(error);
-    if (lines.length > 0) process.stderr.write(`clb: ${lines.join('\n')}\n`);
+    // The supervisor of a node (`clb up`) has been told, and tells it.
+    const told = runsNode && process.send !== undefined;
+    if (lines.length > 0 && !told) process.stderr.write(`clb: ${lines.join('\n')}\n`);
     return exitCodeOfError(error);
   }
 }

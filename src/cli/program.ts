@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCancel, addRetry } from './commands/change-task.ts';
 import { addLogs } from './commands/logs.ts';
+import { addClient, addDatabase, addServer, addUp, addWorker } from './commands/node.ts';
 import { addDrain, addNodes, addStart, addStop } from './commands/nodes.ts';
 import { addRaft } from './commands/raft.ts';
 import { addRun, addSubmit } from './commands/submit.ts';
@@ -9,11 +10,12 @@ import { addTask } from './commands/task.ts';
 import { addTasks } from './commands/tasks.ts';
 import { addWait } from './commands/wait.ts';
 import { addGlobalOptions } from './context.ts';
+import type { LoadNodeRuntime } from './node-runtime.ts';
 
 const packageFile = new URL('../../package.json', import.meta.url);
 
 /** The whole command line. Parsing throws CommanderError instead of ending the process. */
-export function buildProgram(): Command {
+export function buildProgram(loadNodeRuntime: LoadNodeRuntime): Command {
   const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
   const program = new Command('clb')
     .description('CLB, Container Load Balancer: runs scripts and commands on a small, replicated cluster.')
@@ -49,5 +51,16 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addRaft(program);
   addStop(program);
   addStart(program);
+  program.commandsGroup('Nodes:');
+  addUp(program, loadNodeRuntime);
+  addServer(program, loadNodeRuntime);
+  addWorker(program, loadNodeRuntime);
+  addClient(program, loadNodeRuntime);
+  addDatabase(program, loadNodeRuntime);
   return program;
+}
+
+/** Whether the command is a node: it outlives whoever reads its output. */
+export function isNodeCommand(name: string): boolean {
+  return ['up', 'server', 'worker', 'client', 'database'].includes(name);
 }

@@ -37,7 +37,11 @@ export function addUp(program: Command, load: LoadNodeRuntime): void {
       'Start everything on this machine: web page, three servers, a worker and the database, each a process of its own. ' +
         'Ctrl-C ends them; what was accepted goes on at the next start.',
     )
-    .option('--data <dir>', 'folder for all that they keep', parsePath, parsePath('data'))
+    .addOption(
+      new Option('--data <dir>', 'folder for all that they keep')
+        .argParser(parsePath)
+        .default(parsePath('data'), './data'),
+    )
     .option(
       '--port-base <n>',
       'the nodes listen on n+1, n+2, …',
