@@ -23,9 +23,14 @@ const KEY_END = '~';
 
 /** The replicated task list. See docs/scheduling.md for its commands; state/ holds what they do. */
 export class TaskMachine implements StateMachine<ApplyResult> {
-  /** For reading. Only {@link apply} and {@link restore} change it. */
-  readonly state = new TaskState();
+  #state = new TaskState();
+  #restoring = false;
   readonly #observers = new Set<MachineObserver>();
+
+  /** For reading, now: {@link restore} puts another one in its place. */
+  get state(): TaskState {
+    return this.#state;
+  }
 
   /** Returns the unsubscriber. */
   observe(observer: MachineObserver): () => void {
@@ -60,6 +65,8 @@ export class TaskMachine implements StateMachine<ApplyResult> {
   }
 
   takeDirty(): readonly KvOp[] {
+    // What the old state has not written yet must not get among the records of the new one.
+    if (this.#restoring) return [];
     return this.state.tasks.archive.takeDirty();
   }
 
@@ -86,18 +93,27 @@ export class TaskMachine implements StateMachine<ApplyResult> {
     chunks: AsyncIterable<Uint8Array>,
     kv: Pick<KvStore, 'get' | 'iterate' | 'rangeSync' | 'view'>,
   ): Promise<void> {
-    const stored: (readonly [string, Uint8Array])[] = [];
-    for (const prefix of [INDEX_PREFIX, AMENDMENT_PREFIX]) {
-      for await (const record of kv.iterate({ gte: prefix, lt: `${prefix}${KEY_END}` })) stored.push(record);
+    // Built aside, so that readers meanwhile see the old state or the new one and nothing between them.
+    const state = new TaskState();
+    this.#restoring = true;
+    try {
+      const stored: (readonly [string, Uint8Array])[] = [];
+      for (const prefix of [INDEX_PREFIX, AMENDMENT_PREFIX]) {
+        for await (const record of kv.iterate({ gte: prefix, lt: `${prefix}${KEY_END}` }))
+          stored.push(record);
+      }
+      if (meta.index === 0) {
+        resetToEmpty(state, kv, stored);
+      } else {
+        const reader = new SnapshotReader(state, kv, stored);
+        for await (const chunk of chunks) reader.push(chunk);
+        reader.end();
+      }
+      state.appliedIndex = meta.index;
+      this.#state = state;
+    } finally {
+      this.#restoring = false;
     }
-    if (meta.index === 0) {
-      resetToEmpty(this.state, kv, stored);
-    } else {
-      const reader = new SnapshotReader(this.state, kv, stored);
-      for await (const chunk of chunks) reader.push(chunk);
-      reader.end();
-    }
-    this.state.appliedIndex = meta.index;
     for (const observer of this.#observers) observer.restored?.(meta.index);
   }
 

@@ -1,7 +1,7 @@
 import { LINES } from '../../api/log.ts';
 import type { WriteLine } from '../../api/log.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
-import type { TaskState } from '../state/task-state.ts';
+import type { TaskMachine } from '../task-machine.ts';
 import type { MasterClock, MasterLogger } from './clock.ts';
 import type { Fleet, FleetNode } from './fleet.ts';
 import type { Lead, Links } from './links.ts';
@@ -17,7 +17,7 @@ const STALL_GRACE_MS = 1_000;
 const RETENTION_CHECK_MS = 10_000;
 
 export interface DutiesOptions {
-  readonly state: TaskState;
+  readonly machine: TaskMachine;
   readonly fleet: Fleet;
   readonly clock: MasterClock;
   readonly writeLine: WriteLine;
@@ -72,7 +72,8 @@ export class Duties {
   }
 
   #tick(lead: Lead): void {
-    const { clock, state } = this.#options;
+    const { clock, machine } = this.#options;
+    const { state } = machine;
     const nowMs = clock.nowMs();
     if (nowMs - this.#lastTickMs > STALL_MS) this.#graceUntilMs = nowMs + STALL_GRACE_MS;
     this.#lastTickMs = nowMs;
@@ -107,7 +108,7 @@ export class Duties {
 
   #checkDue(lead: Lead, stateTime: number): void {
     if (this.#duePending) return;
-    const next = this.#options.state.tasks.nextDueAt();
+    const next = this.#options.machine.state.tasks.nextDueAt();
     if (next === null || next > stateTime) return;
     this.#duePending = true;
     lead.batcher.addDuty({ op: 'due' }, () => (this.#duePending = false));
@@ -115,7 +116,8 @@ export class Duties {
 
   /** Ends what still runs on a node after its drain's deadline; the node reports it, and it is queued again. */
   #checkDrains(stateTime: number): void {
-    const { fleet, state, links } = this.#options;
+    const { fleet, machine, links } = this.#options;
+    const { state } = machine;
     for (const { record, session } of fleet.all()) {
       if (session === null || record.drainUntil === null || record.drainUntil > stateTime) continue;
       for (const id of state.tasks.onNode(record.id)) {
@@ -134,8 +136,8 @@ export class Duties {
   #checkRetention(lead: Lead, nowMs: number, stateTime: number): void {
     this.#nextRetentionMs = nowMs + RETENTION_CHECK_MS;
     if (this.#retirePending) return;
-    const { state, retention } = this.#options;
-    const { archive } = state.tasks;
+    const { machine, retention } = this.#options;
+    const { archive } = machine.state.tasks;
     const through = archive.retireThrough(stateTime - retention.ageMs, retention.tasksMax);
     if (through === 0) return;
     this.#retirePending = true;

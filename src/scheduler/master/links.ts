@@ -6,7 +6,7 @@ import type { AttemptRef, WorkerToMaster } from '../../link/protocol.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
 import type { ApplyResult } from '../state/ops.ts';
 import type { NodeRegistration, TaskRecord } from '../state/records.ts';
-import type { TaskState } from '../state/task-state.ts';
+import type { TaskMachine } from '../task-machine.ts';
 import type { MasterClock, MasterLogger } from './clock.ts';
 import type { Fleet, FleetNode } from './fleet.ts';
 import type { Heartbeats } from './heartbeats.ts';
@@ -32,7 +32,7 @@ export interface Lead {
 export interface LinksOptions {
   readonly nodeId: string;
   readonly consensus: Consensus<ApplyResult>;
-  readonly state: TaskState;
+  readonly machine: TaskMachine;
   readonly fleet: Fleet;
   readonly clock: MasterClock;
   readonly writeLine: WriteLine;
@@ -188,7 +188,7 @@ export class Links {
    * its way into the log.
    */
   async #register(lead: Lead, session: WorkerSession, hello: Hello, receivedMs: number): Promise<void> {
-    const { consensus, state, clock, lostAfterMs, fleet } = this.#options;
+    const { consensus, machine, clock, lostAfterMs, fleet } = this.#options;
     for (let round = 0; round < GREETING_ROUNDS_MAX; round += 1) {
       await lead.batcher.settled();
       const barrier = await consensus.readBarrier();
@@ -196,7 +196,7 @@ export class Links {
       if (barrier.kind !== 'ready') break;
       // What is being put into the log now was added while the barrier was waited for.
       if (fleet.get(hello.node)?.declaringDown === true) continue;
-      const record = state.nodes.get(hello.node);
+      const record = machine.state.nodes.get(hello.node);
       if (record?.up === true && sameRegistration(record, hello)) {
         if (clock.nowMs() - receivedMs < lostAfterMs) this.#welcome(lead, session, hello, receivedMs);
         else break;
@@ -227,7 +227,8 @@ export class Links {
   }
 
   #welcome(lead: Lead, session: WorkerSession, hello: Hello, receivedMs: number): void {
-    const { fleet, state, clock, nodeId, log } = this.#options;
+    const { fleet, machine, clock, nodeId, log } = this.#options;
+    const { state } = machine;
     const record = state.nodes.get(hello.node);
     if (record === undefined) throw new Error(`node ${hello.node} is registered and not in the state`);
     const node = fleet.put(record, receivedMs);
@@ -275,7 +276,7 @@ export class Links {
   }
 
   #isCurrent(node: FleetNode, ref: AttemptRef): boolean {
-    const task = this.#options.state.tasks.get(ref.task);
+    const task = this.#options.machine.state.tasks.get(ref.task);
     const attempt = task === undefined ? null : currentAttempt(task);
     return attempt?.token === ref.token && attempt.node === node.id;
   }
@@ -331,7 +332,7 @@ export class Links {
 
   /** Why the master had a task ended that nobody asked to cancel. */
   #whyEnded(node: FleetNode, task: string, canceled: boolean): string | null {
-    const asked = this.#options.state.tasks.get(task)?.cancelRequested === true;
+    const asked = this.#options.machine.state.tasks.get(task)?.cancelRequested === true;
     return canceled && !asked && node.record.draining ? `node ${node.id} was drained` : null;
   }
 

@@ -68,15 +68,14 @@ export class Master {
     this.#lease = options.lease ?? LEASE;
     const { consensus, machine, nodeId, clock, writeLine, log, leaderExecutes, serverAddress } = options;
     const { lostAfterMs, pauseAfterMs } = this.#lease;
-    const { state } = machine;
     this.fleet = new Fleet(nodeId, pauseAfterMs);
     const { fleet } = this;
     this.#links = new Links({
-      ...{ nodeId, consensus, state, fleet, clock, writeLine, log, serverAddress, lostAfterMs },
+      ...{ nodeId, consensus, machine, fleet, clock, writeLine, log, serverAddress, lostAfterMs },
     });
-    this.#placer = new Placer({ state, fleet, clock, leaderExecutes, fallbackAfterMs: lostAfterMs });
+    this.#placer = new Placer({ machine, fleet, clock, leaderExecutes, fallbackAfterMs: lostAfterMs });
     this.#duties = new Duties({
-      ...{ state, fleet, clock, writeLine, log, lostAfterMs },
+      ...{ machine, fleet, clock, writeLine, log, lostAfterMs },
       links: this.#links,
       retention: options.retention ?? RETENTION,
     });
@@ -144,7 +143,7 @@ export class Master {
     const { consensus, machine, clock, writeLine, log } = this.#options;
     const { state } = machine;
     const batcher = new OpBatcher({
-      ...{ consensus, clock, stateClock: () => state.clock },
+      ...{ consensus, clock, stateClock: () => machine.state.clock },
       extra: (ops, max) => this.#placer.assign(ops, max),
     });
     const lead: Lead = { term: role.term, batcher, heartbeats: new Heartbeats(consensus, clock) };

@@ -3,8 +3,8 @@ import { chooseNode } from '../placement/placement.ts';
 import type { Choice, Demand, LeaderExecutes, PlacementRules } from '../placement/placement.ts';
 import type { NewTask, Op } from '../state/ops.ts';
 import type { TaskRecord } from '../state/records.ts';
-import type { TaskState } from '../state/task-state.ts';
 import { priorityOf, shapeOf } from '../state/task-spec.ts';
+import type { TaskMachine } from '../task-machine.ts';
 import type { MasterClock } from './clock.ts';
 import type { Fleet } from './fleet.ts';
 import type { ExtraOp, OpOutcome } from './op-batcher.ts';
@@ -15,7 +15,7 @@ const CONSIDERED_INTERVAL_MS = 500;
 const NO_CONSTRAINTS: Readonly<Record<string, string>> = {};
 
 export interface PlacerOptions {
-  readonly state: TaskState;
+  readonly machine: TaskMachine;
   readonly fleet: Fleet;
   readonly clock: MasterClock;
   readonly leaderExecutes: LeaderExecutes;
@@ -65,7 +65,8 @@ export class Placer {
 
   /** Assignments for an entry that holds `ops`, at most `max`. */
   assign(ops: readonly Op[], max: number): readonly ExtraOp[] {
-    const { state, fleet, clock } = this.#options;
+    const { machine, fleet, clock } = this.#options;
+    const { state } = machine;
     if (state.paused) return [];
     const submits = ops.filter((op) => op.op === 'submit');
     if (state.tasks.queue.size === 0 && submits.length === 0) return [];
@@ -88,7 +89,7 @@ export class Placer {
 
   /** False if it stopped at `max` with places perhaps left. */
   #placeQueued(walk: Walk, max: number): boolean {
-    const { state } = this.#options;
+    const { state } = this.#options.machine;
     const lanes: Lane[] = [...state.tasks.queue.shapes()].map((shape) => {
       const turns = shape.inOrder();
       return { shape: shape.shape, turns, next: this.#nextTurn(turns) };
@@ -104,7 +105,7 @@ export class Placer {
   }
 
   #nextTurn(turns: Iterator<{ readonly seq: number }>): TaskRecord | null {
-    const { state } = this.#options;
+    const { state } = this.#options.machine;
     for (let turn = turns.next(); turn.done !== true; turn = turns.next()) {
       const task = state.tasks.bySeq(turn.value.seq);
       if (task !== undefined && !this.#assigning.has(task.id)) return task;
@@ -181,7 +182,8 @@ export class Placer {
 
   /** One sentence: what a queued task waits for, and its place in the queue. */
   pendingReason(task: TaskRecord): string {
-    const { state, fleet, clock } = this.#options;
+    const { machine, fleet, clock } = this.#options;
+    const { state } = machine;
     const position = state.tasks.queue.rank(priorityOf(task.spec), task.seq) + 1;
     const place = `position ${position} in the queue`;
     if (state.paused) return `queue is paused; ${place}`;
