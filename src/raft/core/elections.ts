@@ -25,7 +25,7 @@ export function tickElection(server: Server): void {
   }
 }
 
-/** Stands for election in the next term. `force`: asked to by the leader, so nobody's stickiness counts. */
+/** Stands for election in the next term. The own vote counts only if the newest configuration says so. `force`: asked to by the leader, so nobody's stickiness counts. */
 function campaign(server: Server, force: boolean): void {
   becomeCandidate(server);
   // The own vote and the requests wait for the disk. Else votes won for a log that a crash shortens could arrive
@@ -110,6 +110,6 @@ export function onVoteResponse(server: Server, m: MessageOf<'voteResponse'>): vo
 
 /** Leadership transfer: the old leader says that this log is complete and the moment good (thesis §3.10). */
 export function onTimeoutNow(server: Server): void {
-  if (server.role === 'leader' || !server.membership.isVoter(server.id)) return;
+  if (server.role === 'leader' || server.role === 'learner') return;
   campaign(server, true);
 }

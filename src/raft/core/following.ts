@@ -1,7 +1,7 @@
 /** The follower's side of replication: appends, heartbeats, snapshots (§5.3, §7). */
 import { invariantBroken } from './assert.ts';
 import { minIndex, plus } from './ids.ts';
-import { adoptRestingRole, heardFromLeader } from './roles.ts';
+import { heardFromLeader } from './roles.ts';
 import type { Server } from './server.ts';
 import type { Entry, LogIndex, Message, SnapshotMeta } from './types.ts';
 
@@ -35,9 +35,8 @@ function mergeEntries(server: Server, entries: readonly Entry[]): void {
   const fresh = entries.findIndex((entry) => isFresh(server, entry));
   const first = entries[fresh];
   if (first === undefined) return;
-  const truncated = first.index <= server.log.lastIndex && server.truncateLog(first.index).configChanged;
-  const appended = server.appendToLog(fresh === 0 ? entries : entries.slice(fresh)).configChanged;
-  if (truncated || appended) adoptRestingRole(server);
+  if (first.index <= server.log.lastIndex) server.truncateLog(first.index);
+  server.appendToLog(fresh === 0 ? entries : entries.slice(fresh));
 }
 
 /** Not in the log, or in conflict with what is there. */
@@ -120,6 +119,5 @@ export function onSnapshotChunk(server: Server, m: MessageOf<'snapshotChunk'>): 
 /** The driver has put a snapshot in force, in storage and state machine at once. */
 export function onSnapshotInstalled(server: Server, meta: SnapshotMeta): void {
   server.installSnapshot(meta);
-  adoptRestingRole(server);
   acknowledge(server, server.commitIndex);
 }

@@ -31,6 +31,16 @@ export class Membership {
     return this.current.voters.includes(id);
   }
 
+  /**
+   * Whether a server may stand for election: a voter; or one that the newest configuration removes, as long as that is
+   * not committed, for it may be the only one that can win and commit it (thesis §4.2.2).
+   */
+  mayStand(id: NodeId, commitIndex: LogIndex): boolean {
+    if (this.isVoter(id)) return true;
+    const before = this.#changes.at(-2) ?? this.#base;
+    return this.currentIndex > commitIndex && before.config.voters.includes(id);
+  }
+
   /** Takes note of appended entries. @returns whether one of them changed the configuration */
   append(entries: readonly Entry[]): boolean {
     let changed = false;
@@ -43,11 +53,9 @@ export class Membership {
     return changed;
   }
 
-  /** The log lost `from` and what follows. @returns whether that changed the configuration */
-  truncate(from: LogIndex): boolean {
-    const before = this.#changes.length;
+  /** The log lost `from` and what follows. */
+  truncate(from: LogIndex): void {
     this.#changes = this.#changes.filter((change) => change.index < from);
-    return this.#changes.length !== before;
   }
 
   /** The configuration as of `index`, which must not be before the snapshot. */

@@ -29,7 +29,7 @@ import {
   resumeSending,
   sendEntries,
 } from './replication.ts';
-import { becomeFollower } from './roles.ts';
+import { adoptRestingRole, becomeFollower } from './roles.ts';
 import { Server } from './server.ts';
 import type {
   Configuration,
@@ -338,6 +338,7 @@ export class RaftCore {
   #settle(): readonly Effect[] {
     const server = this.#server;
     if (server.leadership !== null) settleLeader(server);
+    if (server.leadership === null) adoptRestingRole(server);
     const { out } = server;
     const dirty = out.takeDirty();
     const persist: Effect | null =

@@ -45,7 +45,7 @@ export function becomePreCandidate(server: Server): void {
 
 export function becomeCandidate(server: Server): void {
   assert(server.role !== 'leader', 'a leader does not stand');
-  assert(server.membership.isVoter(server.id), 'only voters stand');
+  assert(server.restingRole() === 'follower', 'only voters stand');
   server.enterTerm(next(server.currentTerm), server.id);
   server.writes.dropGated(server.currentTerm, false);
   server.role = 'candidate';
@@ -56,7 +56,7 @@ export function becomeCandidate(server: Server): void {
   failForwardedReads(server);
 }
 
-/** The configuration changed: a voter may have become a learner, or the other way round. */
+/** The configuration changed, or was committed: a voter may have become a learner, or the other way round. */
 export function adoptRestingRole(server: Server): void {
   if (server.role === 'leader') return;
   const resting = server.restingRole();

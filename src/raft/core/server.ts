@@ -82,7 +82,7 @@ export class Server {
 
   /** What this server is when it neither leads nor campaigns. */
   restingRole(): 'follower' | 'learner' {
-    return this.membership.isVoter(this.id) ? 'follower' : 'learner';
+    return this.membership.mayStand(this.id, this.commitIndex) ? 'follower' : 'learner';
   }
 
   /** The voters other than this one. */
@@ -124,7 +124,7 @@ export class Server {
   }
 
   /** Drops `from` and what follows. Committed entries can't go (§5.4.3). */
-  truncateLog(from: LogIndex): { readonly configChanged: boolean } {
+  truncateLog(from: LogIndex): void {
     if (from <= this.commitIndex) {
       invariantBroken(`conflict at ${from}, which is committed (commitIndex ${this.commitIndex})`);
     }
@@ -132,7 +132,7 @@ export class Server {
     this.log.truncate(from);
     this.writes.truncated(from);
     this.out.logTruncated(from);
-    return { configChanged: this.membership.truncate(from) };
+    this.membership.truncate(from);
   }
 
   /** Everything through `index` is committed. Never goes back. */

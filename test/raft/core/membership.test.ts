@@ -148,6 +148,50 @@ describe('shrinking', () => {
   });
 });
 
+describe('a leader that crashes before its own removal has reached anybody (thesis §4.2.2)', () => {
+  /** n1 of two voters has its removal in its log, alone; nobody leads. */
+  function stuckPair(): Network {
+    const names = [n1, n2];
+    const state = emptyState(voters(names));
+    const net = new Network(names.map((id, i) => new TestNode({ id, state, timeoutOffset: i })));
+    const leader = net.elect('n1');
+    net.isolate('n1');
+    change(leader, voters([n2]));
+    net.tick(2 * ELECTION_TICKS);
+    assert.deepEqual(net.leaders(), []);
+    net.heal();
+    return net;
+  }
+
+  it('stands again, for n2 cannot win without the vote of the longer log; then it commits and steps down', () => {
+    const net = stuckPair();
+    net.tick(6 * ELECTION_TICKS);
+    assert.deepEqual(
+      net.leaders().map((node) => node.id),
+      [n2],
+    );
+    assert.deepEqual([net.node('n1').status.role, net.node('n2').status.config], ['learner', voters([n2])]);
+  });
+
+  it('does so after a restart too', () => {
+    const net = stuckPair();
+    net.node('n1').restart();
+    assert.equal(net.node('n1').status.role, 'follower');
+    net.tick(6 * ELECTION_TICKS);
+    assert.deepEqual(
+      net.leaders().map((node) => node.id),
+      [n2],
+    );
+  });
+
+  it('does not count its own vote', () => {
+    const net = stuckPair();
+    net.isolate('n1');
+    net.tick(6 * ELECTION_TICKS);
+    assert.deepEqual(net.leaders(), []);
+  });
+});
+
 describe('one change in flight (item 34)', () => {
   it('refuses a second one until the first is committed', () => {
     const net = Network.ofVoters(3);

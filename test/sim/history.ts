@@ -1,0 +1,433 @@
+/**
+ * The god's-eye history of a run. It outlives every crash and is asked after each event whether an invariant is broken;
+ * the names I1 to I17 are those of docs/testing.md.
+ */
+import { entryBytes } from '../../src/raft/core/entry-size.ts';
+import { asLogIndex } from '../../src/raft/core/ids.ts';
+import { majority } from '../../src/raft/core/quorum.ts';
+import type {
+  Configuration,
+  Entry,
+  LogIndex,
+  Message,
+  NodeId,
+  RaftConfig,
+  RaftStatus,
+  Term,
+} from '../../src/raft/core/types.ts';
+import { holds, type DurableState } from './durable-state.ts';
+import { hashBytes } from './list-machine.ts';
+import { check } from './sim-failure.ts';
+
+/** A running node as the history sees it. */
+export interface NodeView {
+  readonly id: NodeId;
+  /** Counts the starts of its process. */
+  readonly life: number;
+  readonly status: RaftStatus;
+  entries(from: LogIndex, to: LogIndex): readonly Entry[];
+}
+
+interface Committed {
+  readonly term: Term;
+  readonly hash: number;
+  /** The term of the leader that committed it. */
+  readonly byTerm: Term;
+}
+
+/** What was seen of one life of a node. */
+interface Seen {
+  readonly life: number;
+  status: RaftStatus;
+  /** Terms of its log by index. */
+  readonly terms: (Term | undefined)[];
+  appliedIndex: number;
+}
+
+/** Terms stay below this in a run, so that (index, term) is one number. */
+const TERMS_MAX = 2 ** 20;
+
+export class History {
+  readonly #durable: (id: NodeId) => DurableState;
+  readonly #limits: Omit<RaftConfig, 'id'>;
+  readonly #leaders = new Map<Term, string>();
+  readonly #votes = new Map<string, NodeId>();
+  readonly #entries = new Map<number, { readonly hash: number; readonly prevTerm: Term | null }>();
+  readonly #committed: (Committed | undefined)[] = [];
+  readonly #digests = new Map<number, number>();
+  readonly #seen = new Map<NodeId, Seen>();
+  /** The newest committed one. */
+  #config: Configuration;
+  /** Every answered command took effect at or before this index, every answered read saw it. */
+  #answeredIndex = 0;
+
+  constructor(
+    limits: Omit<RaftConfig, 'id'>,
+    bootstrap: Configuration,
+    durable: (id: NodeId) => DurableState,
+  ) {
+    this.#limits = limits;
+    this.#config = bootstrap;
+    this.#durable = durable;
+  }
+
+  get committedIndex(): number {
+    return Math.max(0, this.#committed.length - 1);
+  }
+  get leaderCount(): number {
+    return this.#leaders.size;
+  }
+  get answeredIndex(): number {
+    return this.#answeredIndex;
+  }
+
+  /** To be called whenever something happened to a running node. */
+  observe(node: NodeView): void {
+    const { id, life, status } = node;
+    let seen = this.#seen.get(id);
+    if (seen?.life !== life) seen = this.#begin(node);
+    const before = seen.status;
+    checkMonotone(id, before, status);
+    this.#observeLog(node, seen, before);
+    if (status.role === 'leader' && (before.role !== 'leader' || before.term !== status.term)) {
+      this.#observeElection(node);
+    }
+    if (status.commitIndex > before.commitIndex) this.#observeCommit(node, before);
+    if (status.role === 'leader') this.#observePeers(node);
+    seen.status = status;
+  }
+
+  /** I9: nothing is promised that is not durable. I7: one vote per term, across restarts. */
+  sent(from: NodeId, message: Message): void {
+    const durable = this.#durable(from);
+    const { currentTerm, votedFor } = durable.hardState;
+    switch (message.kind) {
+      case 'voteResponse':
+      case 'voteRequest': {
+        if (message.preVote || (message.kind === 'voteResponse' && !message.granted)) return;
+        const candidate = message.kind === 'voteRequest' ? from : message.to;
+        check(
+          currentTerm === message.term && votedFor === candidate,
+          'I9',
+          () =>
+            `${from} gives ${candidate} its vote in term ${message.term}, on disk is ${String(votedFor)} in ${currentTerm}`,
+        );
+        const vote = `${from} ${message.term}`;
+        const given = this.#votes.get(vote) ?? candidate;
+        check(
+          given === candidate,
+          'I7',
+          () => `${from} votes in term ${message.term} for ${given} and ${candidate}`,
+        );
+        this.#votes.set(vote, candidate);
+        return;
+      }
+      case 'appendAccepted': {
+        const term = this.#seen.get(from)?.terms[message.matchIndex] ?? null;
+        check(
+          currentTerm === message.term,
+          'I9',
+          () => `${from} answers in term ${message.term}, on disk is ${currentTerm}`,
+        );
+        check(
+          message.matchIndex === 0 || holds(durable, message.matchIndex, term),
+          'I9',
+          () => `${from} acknowledges ${message.matchIndex}@${String(term)}, which is not on its disk`,
+        );
+        return;
+      }
+      case 'append': {
+        const bytes = message.entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+        check(
+          message.entries.length <= 1 || bytes <= this.#limits.messageBytesMax,
+          'I16',
+          () => `an append of ${String(bytes)} bytes`,
+        );
+        return;
+      }
+      default:
+    }
+  }
+
+  /** I5: the same command and the same state at the same index everywhere, each index once and in order. */
+  applied(id: NodeId, life: number, entry: Entry, digest: number): void {
+    const seen = this.#seen.get(id);
+    if (seen?.life === life) {
+      check(
+        entry.index === seen.appliedIndex + 1,
+        'I5',
+        () => `${id} applies ${entry.index} after ${String(seen.appliedIndex)}`,
+      );
+      seen.appliedIndex = entry.index;
+    }
+    const committed = this.#committed[entry.index];
+    check(
+      committed?.term === entry.term && committed.hash === hashEntry(entry),
+      'I5',
+      () => `${id} applies ${entry.index}@${entry.term}, committed is @${String(committed?.term)}`,
+    );
+    this.digest(id, entry.index, digest, 'I5');
+  }
+
+  /** I5 after applying; I12 after a snapshot: the state as of an index is one and the same. */
+  digest(id: NodeId, index: number, digest: number, invariant: 'I5' | 'I12'): void {
+    const known = this.#digests.get(index) ?? digest;
+    check(known === digest, invariant, () => `${id} has another state at ${String(index)} than others had`);
+    this.#digests.set(index, digest);
+  }
+
+  /** A snapshot took the place of the state. */
+  installed(id: NodeId, life: number, index: LogIndex, digest: number): void {
+    const seen = this.#seen.get(id);
+    if (seen?.life === life) seen.appliedIndex = index;
+    this.digest(id, index, digest, 'I12');
+  }
+
+  /** A client was told that its command took effect at `index` (and is committed). */
+  answered(index: number): void {
+    check(
+      this.#committed[index] !== undefined,
+      'I4',
+      () => `a client was answered for ${String(index)}, not committed`,
+    );
+    this.#answeredIndex = Math.max(this.#answeredIndex, index);
+  }
+
+  /** I15: a read that was asked when `floor` was answered sees at least that. */
+  read(id: NodeId, floor: number, appliedIndex: number): void {
+    check(
+      appliedIndex >= floor,
+      'I15',
+      () =>
+        `a read on ${id} sees ${String(appliedIndex)}, but ${String(floor)} was answered before it was asked`,
+    );
+    this.#answeredIndex = Math.max(this.#answeredIndex, appliedIndex);
+  }
+
+  #begin(node: NodeView): Seen {
+    const { id, life, status } = node;
+    const { currentTerm } = this.#durable(id).hardState;
+    check(
+      status.term >= currentTerm,
+      'I6',
+      () => `${id} starts in term ${status.term}, on disk is ${currentTerm}`,
+    );
+    const seen: Seen = {
+      life,
+      status: { ...status, role: 'follower' },
+      terms: [],
+      appliedIndex: status.snapshotIndex,
+    };
+    for (const entry of node.entries(status.firstIndex, status.lastIndex)) this.#appended(id, seen, entry);
+    this.#seen.set(id, seen);
+    return seen;
+  }
+
+  /** I2, I3, I8: how the log changed since it was last looked at. */
+  #observeLog(node: NodeView, seen: Seen, before: RaftStatus): void {
+    const { id, status } = node;
+    const { lastIndex } = status;
+    // What is compacted or replaced by a snapshot is not compared any more.
+    for (let index = before.firstIndex; index < status.firstIndex; index++) seen.terms[index] = undefined;
+    if (lastIndex === before.lastIndex && status.lastTerm === before.lastTerm) return;
+    // Where the last terms agree everything before agrees (I3), so the change begins after the last such place.
+    let agreeing = Math.min(lastIndex, before.lastIndex);
+    const last = node.entries(asLogIndex(agreeing), asLogIndex(agreeing))[0];
+    if (last?.term !== seen.terms[agreeing]) {
+      const common = node.entries(status.firstIndex, asLogIndex(agreeing));
+      agreeing =
+        common.findLast((entry) => entry.term === seen.terms[entry.index])?.index ?? status.firstIndex - 1;
+    }
+    if (before.lastIndex > agreeing) this.#truncated(node, seen, before, agreeing);
+    const fresh = node.entries(asLogIndex(Math.max(agreeing + 1, status.firstIndex)), lastIndex);
+    for (const entry of fresh) this.#appended(id, seen, entry);
+    check(
+      status.lastTerm <= status.term,
+      'I8',
+      () => `${id} has an entry of term ${status.lastTerm} in ${status.term}`,
+    );
+  }
+
+  #truncated(node: NodeView, seen: Seen, before: RaftStatus, agreeing: number): void {
+    const { id, status } = node;
+    const isLeader = before.role === 'leader' && status.role === 'leader' && before.term === status.term;
+    check(!isLeader, 'I2', () => `${id} removes entries from ${String(agreeing + 1)} on while it leads`);
+    for (let index = agreeing + 1; index <= before.lastIndex; index++) {
+      const committed = this.#committed[index];
+      check(
+        index <= status.snapshotIndex || committed?.term !== seen.terms[index],
+        'I4',
+        () => `${id} removes ${String(index)}@${String(committed?.term)}, which is committed`,
+      );
+    }
+    seen.terms.length = agreeing + 1;
+  }
+
+  /** I3: an entry (index, term) is the same everywhere, and so is the term of the one before it. */
+  #appended(id: NodeId, seen: Seen, entry: Entry): void {
+    const prevTerm = seen.terms[entry.index - 1] ?? null;
+    check(prevTerm === null || prevTerm <= entry.term, 'I8', () => `${id}: terms fall at ${entry.index}`);
+    seen.terms[entry.index] = entry.term;
+    const key = entry.index * TERMS_MAX + entry.term;
+    const hash = hashEntry(entry);
+    const known = this.#entries.get(key);
+    if (known === undefined) {
+      this.#entries.set(key, { hash, prevTerm });
+      return;
+    }
+    check(
+      known.hash === hash,
+      'I3',
+      () => `${id} has another entry ${entry.index}@${entry.term} than others`,
+    );
+    if (prevTerm === null) return;
+    check(
+      (known.prevTerm ?? prevTerm) === prevTerm,
+      'I3',
+      () => `${id}: logs differ before ${entry.index}@${entry.term}`,
+    );
+    if (known.prevTerm === null) this.#entries.set(key, { hash, prevTerm });
+  }
+
+  /** I1 and I4: one leader per term ever, and it has everything committed in earlier terms. */
+  #observeElection(node: NodeView): void {
+    const { id, life, status } = node;
+    const name = `${id} (life ${String(life)})`;
+    const known = this.#leaders.get(status.term);
+    check(
+      known === undefined,
+      'I1',
+      () => `${name} and ${String(known)} are both elected in term ${status.term}`,
+    );
+    this.#leaders.set(status.term, name);
+    const { voters } = status.config;
+    // One that its newest, uncommitted configuration removes may still lead (thesis §4.2.2).
+    const open = node.entries(asLogIndex(status.commitIndex + 1), status.lastIndex);
+    const mayLead = voters.includes(id) || open.some((entry) => entry.kind === 'config');
+    check(mayLead, 'I13', () => `${id} leads and is no voter`);
+    const log = new Map(
+      node.entries(status.firstIndex, status.lastIndex).map((entry) => [entry.index, entry.term]),
+    );
+    for (let index = status.snapshotIndex + 1; index < this.#committed.length; index++) {
+      const committed = this.#committed[index];
+      if (committed === undefined || committed.byTerm >= status.term) continue;
+      check(
+        log.get(asLogIndex(index)) === committed.term,
+        'I4',
+        () =>
+          `${id} leads term ${status.term} without ${String(index)}@${committed.term}, committed in term ${committed.byTerm}`,
+      );
+    }
+  }
+
+  /** I5 and I11: a leader commits what a majority has on disk, in its own term; others what a leader has committed. */
+  #observeCommit(node: NodeView, before: RaftStatus): void {
+    const { id, status } = node;
+    // A leader that has just committed its own removal leads no more.
+    const isLeader = status.role === 'leader' || (before.role === 'leader' && before.term === status.term);
+    if (isLeader) {
+      const entry = node.entries(status.commitIndex, status.commitIndex)[0];
+      check(
+        entry?.term === status.term,
+        'I11',
+        () => `${id} commits ${status.commitIndex}@${String(entry?.term)} by counting in term ${status.term}`,
+      );
+      const { voters } = status.config;
+      const holders = voters.filter((voter) => holds(this.#durable(voter), status.commitIndex, status.term));
+      check(
+        holders.length >= majority(voters.length),
+        'I11',
+        () => `${id} commits ${status.commitIndex}, durable only on ${holders.join()} of ${voters.join()}`,
+      );
+    }
+    for (const entry of node.entries(asLogIndex(before.commitIndex + 1), status.commitIndex)) {
+      const hash = hashEntry(entry);
+      const known = this.#committed[entry.index];
+      if (known === undefined) {
+        check(isLeader, 'I11', () => `${id} commits ${entry.index}, which no leader has committed`);
+        if (entry.kind === 'config') this.#configCommitted(entry.index, entry.config);
+        this.#committed[entry.index] = { term: entry.term, hash, byTerm: status.term };
+        continue;
+      }
+      check(
+        known.term === entry.term && known.hash === hash,
+        'I5',
+        () => `${id} commits ${entry.index}@${entry.term}, elsewhere @${known.term} is committed`,
+      );
+    }
+  }
+
+  /** I14: configurations change by one voter at a time, so that majorities overlap. */
+  #configCommitted(index: LogIndex, config: Configuration): void {
+    const before = this.#config;
+    const added = config.voters.filter((id) => !before.voters.includes(id));
+    const removed = before.voters.filter((id) => !config.voters.includes(id));
+    check(
+      added.length + removed.length <= 1,
+      'I14',
+      () => `${before.voters.join()} → ${config.voters.join()} at ${index}`,
+    );
+    this.#config = config;
+  }
+
+  /** I10: what a leader believes of a follower of its term is true. */
+  #observePeers(node: NodeView): void {
+    const { id, status } = node;
+    for (const [peer, { matchIndex }] of status.peers) {
+      const durable = this.#durable(peer);
+      if (matchIndex === 0 || durable.hardState.currentTerm !== status.term) continue;
+      const term = this.#seen.get(id)?.terms[matchIndex] ?? null;
+      if (term === null && matchIndex <= status.snapshotIndex) continue;
+      check(
+        holds(durable, matchIndex, term),
+        'I10',
+        () => `${id} believes that ${peer} has ${matchIndex}@${String(term)}`,
+      );
+    }
+  }
+}
+
+/** I6: term, commit and applied index never go back in a life, and keep their order. */
+function checkMonotone(id: NodeId, before: RaftStatus, now: RaftStatus): void {
+  check(now.term >= before.term, 'I6', () => `${id}: term ${before.term} → ${now.term}`);
+  check(
+    now.commitIndex >= before.commitIndex,
+    'I6',
+    () => `${id}: commit ${before.commitIndex} → ${now.commitIndex}`,
+  );
+  check(
+    now.appliedIndex >= before.appliedIndex,
+    'I6',
+    () => `${id}: applied ${before.appliedIndex} → ${now.appliedIndex}`,
+  );
+  check(
+    now.commitIndex <= now.lastIndex,
+    'I6',
+    () => `${id}: commit ${now.commitIndex} beyond the log ${now.lastIndex}`,
+  );
+  check(
+    now.appliedIndex <= now.commitIndex,
+    'I6',
+    () => `${id}: applied ${now.appliedIndex} beyond ${now.commitIndex}`,
+  );
+  if (now.term === before.term && before.votedFor !== null) {
+    check(now.votedFor === before.votedFor, 'I7', () => `${id} changes its vote in term ${now.term}`);
+  }
+}
+
+const hashes = new WeakMap<Entry, number>();
+
+/** Of kind and content. Entries are never changed, so each is hashed once. */
+function hashEntry(entry: Entry): number {
+  let hash = hashes.get(entry);
+  if (hash === undefined) {
+    hash =
+      entry.kind === 'command'
+        ? hashBytes(1, entry.payload)
+        : entry.kind === 'noop'
+          ? 2
+          : hashBytes(3, new TextEncoder().encode(JSON.stringify(entry.config)));
+    hashes.set(entry, hash);
+  }
+  return hash;
+}

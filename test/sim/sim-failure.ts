@@ -1,0 +1,15 @@
+/** The simulator has caught a broken invariant. */
+export class SimFailure extends Error {
+  /** The invariant's name in this folder's README, such as `I5`. */
+  readonly invariant: string;
+
+  constructor(invariant: string, message: string) {
+    super(`${invariant}: ${message}`);
+    this.name = 'SimFailure';
+    this.invariant = invariant;
+  }
+}
+
+export function check(condition: boolean, invariant: string, message: () => string): void {
+  if (!condition) throw new SimFailure(invariant, message());
+}

@@ -1,0 +1,197 @@
+import type { Message, NodeId } from '../../src/raft/core/types.ts';
+import type { DurableState } from './durable-state.ts';
+import type { EventQueue } from './event-queue.ts';
+import type { History } from './history.ts';
+import type { Host, Surroundings } from './host.ts';
+import type { ListResult } from './list-machine.ts';
+import type { Random } from './random.ts';
+import type { Weather } from './swarm.ts';
+import type { Trace } from './trace.ts';
+
+export type SimHost = Host<ListResult> & {
+  readonly machine: { readonly digest: number; lastSeq(client: string): number };
+};
+
+/** Makes the process of one life, from what is on the node's disk. Ready when the promise is, or at once. */
+export type StartHost = (life: number, around: Surroundings) => SimHost | Promise<SimHost>;
+
+export interface SimNodeOptions {
+  readonly id: NodeId;
+  readonly queue: EventQueue;
+  readonly random: Random;
+  readonly weather: () => Weather;
+  readonly history: History;
+  readonly trace: Trace;
+  readonly durable: DurableState;
+  readonly send: (message: Message) => void;
+  readonly startHost: StartHost;
+  readonly fail: (error: unknown) => void;
+  /** Told of each crash that an armed crash brought about. */
+  readonly onDied: () => void;
+}
+
+/** A server through its lives: up, paused, down. Its disk remains. */
+export class SimNode {
+  readonly id: NodeId;
+  readonly durable: DurableState;
+  readonly #options: SimNodeOptions;
+  #life = 0;
+  #host: SimHost | null = null;
+  #isStarting = false;
+  /** What happens to a paused process waits here. */
+  #backlog: (() => void)[] | null = null;
+  #dieAfterEffects: number | null = null;
+  #diskStalledUntilMs = 0;
+
+  constructor(options: SimNodeOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.durable = options.durable;
+  }
+
+  get host(): SimHost | null {
+    return this.#host;
+  }
+  get life(): number {
+    return this.#life;
+  }
+  get isUp(): boolean {
+    return this.#host !== null;
+  }
+  get isDown(): boolean {
+    return this.#host === null && !this.#isStarting;
+  }
+
+  start(): void {
+    if (!this.isDown) return;
+    this.#life++;
+    const life = this.#life;
+    this.#options.trace.add(this.id, 'start', `life ${String(life)}`);
+    this.#isStarting = true;
+    try {
+      const started = this.#options.startHost(life, this.#surroundings(life));
+      if (!(started instanceof Promise)) {
+        this.#started(life, started);
+        return;
+      }
+      started.then(
+        (host) => this.#started(life, host),
+        (error: unknown) => this.#options.fail(error),
+      );
+    } catch (error) {
+      this.#options.fail(error);
+    }
+  }
+
+  crash(): void {
+    if (this.#host === null) return;
+    this.#options.trace.add(this.id, 'crash');
+    this.#host.kill();
+    this.#host = null;
+    this.#backlog = null;
+    this.#dieAfterEffects = null;
+    this.#life++;
+  }
+
+  /** The process dies when it has carried out so many more effects. */
+  armCrash(effects: number): void {
+    this.#dieAfterEffects = effects;
+  }
+
+  /** Like SIGSTOP: nothing happens in the process, but its disk and the network go on. */
+  pause(): void {
+    if (this.#host === null || this.#backlog !== null) return;
+    this.#options.trace.add(this.id, 'pause');
+    this.#backlog = [];
+  }
+
+  resume(): void {
+    const backlog = this.#backlog;
+    if (backlog === null) return;
+    this.#options.trace.add(this.id, 'resume', `${String(backlog.length)} events`);
+    this.#backlog = null;
+    for (const action of backlog) action();
+  }
+
+  stallDisk(forMs: number): void {
+    this.#options.trace.add(this.id, 'disk', `stalls for ${forMs.toFixed(0)} ms`);
+    this.#diskStalledUntilMs = this.#options.queue.nowMs + forMs;
+  }
+
+  /** The disk works again. */
+  healDisk(): void {
+    this.#diskStalledUntilMs = 0;
+  }
+
+  /** Something from outside happens to the process, if it runs. */
+  touch(action: (host: SimHost) => void): void {
+    this.#inLife(this.#life, () => {
+      if (this.#host !== null) action(this.#host);
+    });
+  }
+
+  observe(): void {
+    const host = this.#host;
+    if (host === null) return;
+    this.#options.history.observe({
+      id: this.id,
+      life: this.#life,
+      status: host.status(),
+      entries: (from, to) => host.entries(from, to),
+    });
+  }
+
+  #started(life: number, host: SimHost): void {
+    this.#isStarting = false;
+    if (life !== this.#life) {
+      host.kill();
+      return;
+    }
+    this.#host = host;
+    this.observe();
+  }
+
+  /** Runs what belongs to one life of the process: late if it is paused, never if it is over. */
+  #inLife(life: number, action: () => void): void {
+    if (life !== this.#life) return;
+    if (this.#backlog !== null) {
+      this.#backlog.push(() => this.#inLife(life, action));
+      return;
+    }
+    action();
+    this.observe();
+  }
+
+  #surroundings(life: number): Surroundings {
+    const { queue, random, weather, trace, send, fail, onDied } = this.#options;
+    return {
+      random,
+      weather,
+      nowMs: () => queue.nowMs,
+      after: (delayMs, action) => queue.after(delayMs, () => this.#inLife(life, action)),
+      afterAnyway: (delayMs, action) => queue.after(delayMs, action),
+      observe: () => {
+        if (life === this.#life) this.observe();
+      },
+      send: (message) => {
+        if (life === this.#life) send(message);
+      },
+      trace: (what, detail) => trace.add(this.id, what, detail),
+      diskMs: () => {
+        const { diskMs, diskMaxMs } = weather();
+        const stallMs = Math.max(0, this.#diskStalledUntilMs - queue.nowMs);
+        return stallMs + random.heavyTailed(diskMs, diskMaxMs);
+      },
+      diesNow: () => {
+        if (life !== this.#life) return true;
+        if (this.#dieAfterEffects === null) return false;
+        this.#dieAfterEffects--;
+        if (this.#dieAfterEffects > 0) return false;
+        this.crash();
+        onDied();
+        return true;
+      },
+      fail,
+    };
+  }
+}

@@ -1,0 +1,124 @@
+import type { RaftConfig } from '../../src/raft/core/types.ts';
+import type { Random } from './random.ts';
+
+/** How much of each kind of trouble one run has. Drawn from the seed, so that every seed is another kind of weather. */
+export interface Weather {
+  /** Real time of one tick, before each node's own skew. */
+  readonly tickMs: number;
+  /** Largest factor by which a node's clock is faster or slower. */
+  readonly clockSkewMax: number;
+  readonly dropRate: number;
+  readonly duplicateRate: number;
+  /** Of messages that are delivered once more, seconds later. */
+  readonly replayRate: number;
+  readonly delayMs: number;
+  readonly delayMaxMs: number;
+  /** Messages of a link keep their order, as on a TCP connection. */
+  readonly fifo: boolean;
+  readonly diskMs: number;
+  readonly diskMaxMs: number;
+  /** A write's completion is heard of this much later. */
+  readonly diskAckMs: number;
+  /** Everything queued goes into the next write. */
+  readonly groupCommit: boolean;
+  readonly applyMs: number;
+  /** Mean time between crashes, of all nodes together; 0: none. */
+  readonly crashEveryMs: number;
+  /** Of crashes that strike in the middle of a node's carrying out of effects. */
+  readonly crashMidwayRate: number;
+  readonly downMs: number;
+  readonly partitionEveryMs: number;
+  readonly partitionMs: number;
+  readonly diskStallEveryMs: number;
+  readonly pauseEveryMs: number;
+  readonly transferEveryMs: number;
+  readonly membershipEveryMs: number;
+  /** Entries between snapshots; 0: none. */
+  readonly snapshotEvery: number;
+  readonly trailingEntries: number;
+  readonly snapshotChunkBytes: number;
+  readonly clients: number;
+  readonly thinkMs: number;
+  readonly readRate: number;
+  readonly payloadBytes: number;
+  readonly faultPhaseMs: number;
+  readonly limits: Omit<RaftConfig, 'id'>;
+}
+
+export const ELECTION_TICKS = 10;
+
+export function drawWeather(random: Random): Weather {
+  const often = (mean: number, probability: number): number =>
+    random.chance(probability) ? mean * (0.5 + random.fraction()) : 0;
+  const calmNetwork = random.chance(0.25);
+  return {
+    tickMs: 10,
+    clockSkewMax: random.pick([1, 1.1, 2]),
+    dropRate: calmNetwork ? 0 : random.pick([0, 0.01, 0.05, 0.2]),
+    duplicateRate: random.pick([0, 0.01, 0.1]),
+    replayRate: random.pick([0, 0, 0.005]),
+    delayMs: random.pick([0.3, 1, 5]),
+    delayMaxMs: random.pick([5, 50, 500]),
+    fifo: random.chance(0.4),
+    diskMs: random.pick([0.2, 1, 5]),
+    diskMaxMs: random.pick([5, 50, 300]),
+    diskAckMs: random.pick([0, 0.5, 10]),
+    groupCommit: random.chance(0.8),
+    applyMs: random.pick([0, 0, 1, 20]),
+    crashEveryMs: often(400, 0.8),
+    crashMidwayRate: random.pick([0, 0.5, 1]),
+    downMs: random.pick([20, 150, 600]),
+    partitionEveryMs: often(500, 0.7),
+    partitionMs: random.pick([50, 300, 800]),
+    diskStallEveryMs: often(800, 0.3),
+    pauseEveryMs: often(700, 0.3),
+    transferEveryMs: often(500, 0.3),
+    membershipEveryMs: often(400, 0.3),
+    snapshotEvery: random.pick([0, 5, 20, 100]),
+    trailingEntries: random.pick([0, 0, 3, 30]),
+    snapshotChunkBytes: random.pick([16, 200, 4096]),
+    clients: random.between(1, 6),
+    thinkMs: random.pick([1, 10, 40]),
+    readRate: random.pick([0, 0.2, 0.5]),
+    payloadBytes: random.pick([0, 20, 300]),
+    faultPhaseMs: random.pick([1500, 3000, 8000]),
+    limits: drawLimits(random),
+  };
+}
+
+function drawLimits(random: Random): Omit<RaftConfig, 'id'> {
+  return {
+    electionTicks: ELECTION_TICKS,
+    heartbeatTicks: random.between(1, 4),
+    messageBytesMax: random.pick([1, 150, 1000, 100_000]),
+    inflightMessagesMax: random.pick([1, 2, 8, 64]),
+    inflightBytesMax: random.pick([1, 500, 100_000]),
+    uncommittedBytesMax: random.pick([200, 2000, 1_000_000]),
+    proposalBytesMax: 10_000,
+    unappliedBytesMax: random.pick([1, 300, 1_000_000]),
+    pendingReadsMax: random.pick([1, 5, 1000]),
+  };
+}
+
+/** The weather after the fault phase: nothing goes wrong any more, and everything must come right. */
+export function heal(weather: Weather): Weather {
+  return {
+    ...weather,
+    clockSkewMax: 1,
+    dropRate: 0,
+    duplicateRate: 0,
+    replayRate: 0,
+    delayMs: 1,
+    delayMaxMs: 3,
+    diskMs: 0.5,
+    diskMaxMs: 2,
+    diskAckMs: 0.1,
+    applyMs: 0,
+    crashEveryMs: 0,
+    partitionEveryMs: 0,
+    diskStallEveryMs: 0,
+    pauseEveryMs: 0,
+    transferEveryMs: 0,
+    membershipEveryMs: 0,
+  };
+}
