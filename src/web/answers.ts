@@ -1,6 +1,7 @@
 /** The one place where answers are written, so that every one of them carries the same headers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
+import type { ErrorCode } from '../api/errors.ts';
 
 /** What the web layer tells the operator's log; a pino logger fits. */
 export interface WebLog {
@@ -69,6 +70,11 @@ export class Answers {
     res.end();
   }
 
+  /** Sets the headers of an answer that somebody else will write. */
+  stamp(res: ServerResponse, headers: Headers): void {
+    for (const [name, value] of Object.entries(this.#headers(headers))) res.setHeader(name, value);
+  }
+
   /** Begins an answer whose body follows bit by bit. */
   begin(res: ServerResponse, status: number, headers: Headers): void {
     res.writeHead(status, this.#headers(headers));
@@ -93,6 +99,8 @@ export class Answers {
     // What express and the URL decoder throw for a broken request target.
     if (error instanceof URIError)
       return new ApiError('INVALID', 'the path is not valid percent-encoded UTF-8');
+    const code = frameworkCode(error);
+    if (code !== null) return new ApiError(code, 'the request target is not one that can be served');
     this.#log.error({ err: error, method: req.method, url: req.url }, 'a route failed');
     return new ApiError('INTERNAL', "internal error; the node's log has the details");
   }
@@ -122,6 +130,14 @@ export class Answers {
       all[name] = typeof value === 'object' ? [...value] : value;
     return all;
   }
+}
+
+/** Errors of express's parts carry the status they are about; one below 500 is the caller's. */
+function frameworkCode(error: unknown): ErrorCode | null {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return null;
+  if (error.status === 404) return 'NOT_FOUND';
+  if (error.status === 403) return 'FORBIDDEN';
+  return error.status >= 400 && error.status < 500 ? 'INVALID' : null;
 }
 
 function errorHeaders(error: ApiError): Headers {

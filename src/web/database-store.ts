@@ -314,6 +314,5 @@ function matches(line: StoredLine, query: LineQuery): boolean {
 
 /** What a line may not do is look like two. */
 function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what it is about
   return text.slice(0, TEXT_CHARS_MAX).replace(/[\u0000-\u001f\u007f\u2028\u2029]+/g, ' ');
 }

@@ -15,7 +15,7 @@ export interface LevelRange {
 
 /** Data on disk that can't be opened, or not be written any more. The process should end. */
 export class StoreError extends Error {
-  readonly code: 'STORE_LOCKED' | 'STORE_OPEN' | 'STORE_WRITE';
+  readonly code: 'STORE_LOCKED' | 'STORE_OPEN' | 'STORE_WRITE' | 'STORE_CLOSED';
   constructor(code: StoreError['code'], message: string, cause: unknown) {
     super(message, { cause });
     this.name = 'StoreError';
@@ -36,6 +36,7 @@ export class LevelBatches {
   #waiting: LevelOp[] = [];
   #waiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #writing: Promise<void> | null = null;
+  /** Why nothing is written any more. */
   #failed: StoreError | null = null;
 
   private constructor(db: Level, onFatal: (error: StoreError) => void) {
@@ -79,12 +80,14 @@ export class LevelBatches {
 
   /** Writes what waits, then closes. */
   async close(): Promise<void> {
+    // Not fatal: somebody was late at the end.
+    this.#failed ??= new StoreError('STORE_CLOSED', 'the store is closed', undefined);
     while (this.#writing !== null) await this.#writing;
     await this.#db.close();
   }
 
   async #write(): Promise<void> {
-    while (this.#waiters.length > 0 && this.#failed === null) {
+    while (this.#waiters.length > 0) {
       const ops = this.#waiting;
       const waiters = this.#waiters;
       this.#waiting = [];

@@ -38,6 +38,11 @@ export interface MasterGateOptions {
 
 type Tried = 'answered' | 'not-done' | 'unknown' | 'leader-appeared';
 
+interface Sent {
+  /** Times its outcome became unknown. */
+  breaks: number;
+}
+
 export class MasterGate {
   readonly #options: MasterGateOptions;
   readonly #watch: LeaderWatch;
@@ -57,22 +62,33 @@ export class MasterGate {
    * @throws ApiError NO_LEADER, NO_QUORUM, UNKNOWN_OUTCOME, and whatever `run` throws.
    */
   async call(req: IncomingMessage, res: ServerResponse, call: MasterCall): Promise<void> {
+    const sent: Sent = { breaks: 0 };
+    try {
+      await this.#carry(req, res, call, sent);
+    } catch (error) {
+      const refused = error instanceof ApiError && (error.code === 'NO_LEADER' || error.code === 'NO_QUORUM');
+      // Refused now, but perhaps done before: "refused" would be taken for "not done".
+      if (refused && sent.breaks > 0 && !isRead(req)) throw unknownOutcome();
+      throw error;
+    }
+  }
+
+  async #carry(req: IncomingMessage, res: ServerResponse, call: MasterCall, sent: Sent): Promise<void> {
     const forwarded = req.headers[FORWARDED_HEADER] !== undefined;
     let deadlineMs = performance.now() + LEADER_WAIT_MS;
-    let breaks = 0;
     while (!res.destroyed) {
       const tried = await this.#try(req, res, call, forwarded, deadlineMs);
       if (tried === 'answered') return;
       if (tried === 'leader-appeared') continue;
+      if (tried === 'unknown') {
+        sent.breaks += 1;
+        if (!call.repeatable()) throw unknownOutcome();
+        if (sent.breaks >= BREAKS_MAX) throw noLeader('one master after the other went away');
+        deadlineMs = performance.now() + LEADER_WAIT_MS;
+      }
       // The server that forwarded it knows best whom to ask next.
       if (forwarded) throw noLeader(`${this.#options.nodeId} is not the master`);
-      if (tried === 'unknown') {
-        breaks += 1;
-        if (!call.repeatable()) throw unknownOutcome();
-        if (breaks >= BREAKS_MAX)
-          throw isRead(req) ? noLeader('one master after the other went away') : unknownOutcome();
-        deadlineMs = performance.now() + LEADER_WAIT_MS;
-      } else if (performance.now() >= deadlineMs) {
+      if (performance.now() >= deadlineMs) {
         throw noLeader('the master does not answer and there is no other yet');
       }
       await delay(RETRY_MS);

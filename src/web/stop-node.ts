@@ -1,7 +1,7 @@
 import { ApiError, ERROR_STATUS } from '../api/errors.ts';
 import type { ErrorCode } from '../api/errors.ts';
 import type { StopNode } from './cluster-routes.ts';
-import { Upstream } from './upstream.ts';
+import { Upstream, wholeBody } from './upstream.ts';
 
 /** A node that comes back reads its whole state from disk first. */
 const STOP_MS_MAX = 60_000;
@@ -38,7 +38,7 @@ export function stopNodeByHttp(
       case 'error':
         throw answeredError(id, exchange.body);
       case 'answer': {
-        const body = await wholeBody(exchange.response);
+        const body = await wholeBody(exchange.response, ANSWER_BYTES_MAX);
         if (exchange.response.statusCode !== 200) throw answeredError(id, body);
         const answer = JSON.parse(body.toString('utf8')) as { readonly stopped: boolean };
         return answer.stopped;
@@ -46,17 +46,6 @@ export function stopNodeByHttp(
     }
   };
   return { stopNode, close: () => upstream.close() };
-}
-
-async function wholeBody(response: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    bytes += chunk.byteLength;
-    if (bytes > ANSWER_BYTES_MAX) break;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function answeredError(id: string, body: Buffer): ApiError {

@@ -134,20 +134,25 @@ function isTelling(status: number): boolean {
 }
 
 async function readError(response: IncomingMessage): Promise<Exchange> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      bytes += chunk.byteLength;
-      if (bytes > ERROR_BODY_BYTES_MAX) break;
-      chunks.push(chunk);
-    }
+    const body = await wholeBody(response, ERROR_BODY_BYTES_MAX);
+    const status = response.statusCode ?? 502;
+    return { kind: 'error', status, code: codeOf(body), headers: response.headers, body };
   } catch (error) {
     return { kind: 'broken', reason: error instanceof Error ? error.message : String(error) };
   }
-  const body = Buffer.concat(chunks);
-  const status = response.statusCode ?? 502;
-  return { kind: 'error', status, code: codeOf(body), headers: response.headers, body };
+}
+
+/** The body of an answer, read whole. @throws Error where it breaks off or is longer than `bytesMax`. */
+export async function wholeBody(response: AsyncIterable<Buffer>, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) throw new Error(`the answer is longer than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
 }
 
 function codeOf(body: Buffer): ErrorCode | null {
