@@ -1,4 +1,5 @@
 /** Reads the output that the launcher writes to files (launcher/layout.ts), while it grows and after the end. */
+import { existsSync } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,6 +36,7 @@ export async function readOutputFile(
     }
     const over = state !== 'live';
     const read = found === null ? NOTHING : await readAt(join(found, request.stream), request);
+    if (read === NOTHING && found !== null && !existsSync(found)) continue; // it was moved just now
     const nextOffset = request.offset + read.data.byteLength;
     if (over || read.data.byteLength > 0 || monotonicMs() >= deadlineMs) {
       return { data: read.data, nextOffset, end: over && nextOffset >= read.sizeBytes };

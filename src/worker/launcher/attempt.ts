@@ -228,11 +228,12 @@ export class Attempt {
       });
       return false;
     }
+    const root = { pid, task, number: this.number };
+    yieldToOthers(root, this.#context.tree);
     guard.started(slot, pid);
-    yieldToOthers(pid);
     const { stdout, stderr } = pipes;
     this.#running = {
-      root: { pid, task, number: this.number },
+      root,
       slot,
       startedAtMs: monotonicMs(),
       streams: {
@@ -449,12 +450,24 @@ function closePayloadEnds(pipes: Pipes): void {
   closeSync(pipes.stderr.writeFd);
 }
 
-/** Lower priority, first choice of the kernel when memory runs out. Neither is worth failing for. */
-function yieldToOthers(pid: number): void {
+/**
+ * Lower priority, first choice of the kernel when memory runs out. Children inherit both; those it had before its own were
+ * set are looked for. Neither is worth failing for.
+ */
+function yieldToOthers(root: TreeRoot, tree: ProcessTree): void {
+  const done = new Set<number>();
+  let found: readonly number[] = [root.pid];
   try {
-    setPriority(pid, ATTEMPT.niceness);
-    if (process.platform === 'linux')
-      writeFileSync(`/proc/${pid}/oom_score_adj`, String(ATTEMPT.oomScoreAdj));
+    while (found.length > 0) {
+      for (const pid of found) {
+        done.add(pid);
+        setPriority(pid, ATTEMPT.niceness);
+        if (process.platform === 'linux') {
+          writeFileSync(`/proc/${pid}/oom_score_adj`, String(ATTEMPT.oomScoreAdj));
+        }
+      }
+      found = tree.early(root).filter((pid) => !done.has(pid));
+    }
   } catch {
     // Refused by a sandbox, or the process is over already.
   }

@@ -83,6 +83,17 @@ export class ProcessTree {
     return roots.filter((_, at) => (members[at]?.length ?? 0) > 0);
   }
 
+  /** Members of its session made since, as far as that can be told without reading all of /proc: right after the start. */
+  early(root: TreeRoot): readonly number[] {
+    const last = this.#table.lastPid();
+    if (last === null || last - root.pid > TREE.quickPidsMax) return [];
+    const found: number[] = [];
+    for (let pid = root.pid + 1; pid <= last; pid += 1) {
+      if (this.#table.read(pid)?.sid === root.pid) found.push(pid);
+    }
+    return found;
+  }
+
   /**
    * Whether it is certain, without reading all of /proc, that nothing is left of an attempt whose main process was reaped:
    * its group is empty, and none of the few processes made after it is its own. `ageMs`: how long ago it
