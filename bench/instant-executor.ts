@@ -1,13 +1,19 @@
-import type { Executor, ExecutorEvents, LaunchOrder, OutputChunk } from '../src/worker/executor.ts';
+import type {
+  Executor,
+  ExecutorEvents,
+  ExecutorHoldings,
+  LaunchOrder,
+  OutputChunk,
+} from '../src/worker/executor.ts';
 
 /** Runs nothing and returns at once: what is left to measure is the coordination. */
 export class InstantExecutor implements Executor {
   readonly beginBeforeLaunch = false;
   #events: ExecutorEvents | null = null;
 
-  start(events: ExecutorEvents): Promise<readonly never[]> {
+  start(events: ExecutorEvents): Promise<ExecutorHoldings> {
     this.#events = events;
-    return Promise.resolve([]);
+    return Promise.resolve({ running: [], ended: [] });
   }
 
   launch(order: LaunchOrder): void {
