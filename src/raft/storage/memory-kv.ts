@@ -9,6 +9,8 @@ export class MemoryKv implements KvStore {
   #sortedKeys: string[] | null = null;
   #batchInFlight = false;
   #closed = false;
+  /** How many batches asked to be durable. */
+  syncedBatches = 0;
 
   constructor(disk: MemoryDisk = new Map()) {
     this.#disk = disk;
@@ -38,10 +40,11 @@ export class MemoryKv implements KvStore {
     };
   }
 
-  async batch(ops: readonly KvOp[]): Promise<void> {
+  async batch(ops: readonly KvOp[], options: { readonly sync: boolean }): Promise<void> {
     this.#assertOpen();
     if (this.#batchInFlight) throw new Error('a batch is in flight already: the owner must serialize');
     this.#batchInFlight = true;
+    if (options.sync) this.syncedBatches += 1;
     await Promise.resolve();
     for (const op of ops) {
       if (op.kind === 'put') this.#disk.set(op.key, new Uint8Array(op.value));

@@ -3,7 +3,9 @@
  * core; here it is that the loop around it carries everything out.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, mock } from 'node:test';
+import { Level } from 'level';
+import type { LogIndex, NodeId } from '../../../src/raft/core/types.ts';
 import { say, TestCluster, until } from './test-cluster.ts';
 
 describe('three servers', () => {
@@ -53,6 +55,162 @@ describe('three servers', () => {
       const { machine } = await cluster.leader();
       assert.equal(machine.words.length, 21);
     } finally {
+      await cluster.close();
+    }
+  });
+});
+
+describe('a server', () => {
+  it('hands over the lead when it is stopped in order', async () => {
+    const cluster = await TestCluster.start(3);
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      const { term } = leader.node.status();
+      await cluster.stop(leader);
+      const next = await cluster.leader();
+      assert.notEqual(next.id, leader.id);
+      assert.equal(next.node.status().term, term + 1, 'by one campaign, not by a timeout and its chances');
+      assert.equal(await say(cluster, 'more').then((said) => said.split('@')[0]), 'more');
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('transfers the lead to the one that is named', async () => {
+    const cluster = await TestCluster.start(3);
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      const to = cluster.running().find(({ id }) => id !== leader.id)!;
+      assert.equal(await leader.node.transferLeadership(to.id), true);
+      assert.equal((await cluster.leader()).id, to.id);
+      assert.equal(await leader.node.transferLeadership(leader.id), false, 'only the leader can');
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('answers waiting proposals and reads as unknown when it crashes, and nothing afterwards', async () => {
+    const cluster = await TestCluster.start(3);
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      const { node } = leader;
+      for (const member of cluster.running()) if (member.id !== leader.id) await cluster.crash(member);
+      const proposal = node.propose(Buffer.from('into the void'));
+      const read = node.readBarrier();
+      await new Promise((resolve) => setImmediate(resolve));
+      await cluster.crash(leader);
+      assert.equal((await proposal).kind, 'unknown');
+      assert.notEqual((await read).kind, 'ready');
+      assert.equal((await node.propose(Buffer.from('x'))).kind, 'notLeader');
+      assert.equal((await node.readBarrier()).kind, 'notLeader');
+      assert.equal(node.quorumReachable(), false);
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('refuses proposals where it does not lead, and names the leader', async () => {
+    const cluster = await TestCluster.start(3);
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      const follower = cluster.running().find(({ id }) => id !== leader.id)!;
+      await until('the leader to be known', () => follower.node.status().leader === leader.id);
+      assert.deepEqual(await follower.node.propose(Buffer.from('x')), {
+        kind: 'notLeader',
+        leader: leader.id,
+      });
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('gives linearizable reads on every server', async () => {
+    const cluster = await TestCluster.start(3);
+    try {
+      for (let n = 0; n < 10; n++) {
+        await say(cluster, `word${n}`);
+        for (const { node, machine } of cluster.running()) {
+          const barrier = await node.readBarrier();
+          assert.equal(barrier.kind, 'ready');
+          assert.ok(machine.words.includes(`word${n}`));
+        }
+      }
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('knows whether a majority is within reach, and serves no reads without', async () => {
+    const cluster = await TestCluster.start(3);
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      await until('contact', () => cluster.running().every(({ node }) => node.quorumReachable()));
+      for (const member of cluster.running()) if (member.id !== leader.id) await cluster.crash(member);
+      await until('the loss to be noticed', () => !leader.node.quorumReachable());
+      await until('the lead to be given up', () => leader.node.status().role !== 'leader');
+      assert.equal((await leader.node.readBarrier()).kind, 'notLeader');
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('goes on alone as a cluster of one', async () => {
+    const cluster = await TestCluster.start(1);
+    try {
+      assert.equal(await say(cluster, 'alone'), 'alone@2');
+      const { node } = await cluster.leader();
+      assert.deepEqual(await node.readBarrier(), { kind: 'ready', index: 2 });
+      assert.equal(node.quorumReachable(), true);
+      assert.deepEqual(
+        node.entries(1 as LogIndex, 9 as LogIndex).map(({ kind }) => kind),
+        ['noop', 'command'],
+      );
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('does not start on the folder of another, and leaves it closed', async () => {
+    const cluster = await TestCluster.start(1);
+    try {
+      const [member] = cluster.members;
+      await cluster.crash(member!);
+      const stranger = { ...member!, id: 'stranger' as NodeId };
+      await assert.rejects(
+        cluster.open(stranger),
+        /belongs to node server1 of cluster test, but this is node stranger/,
+      );
+      await cluster.open(member!);
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  it('ends for good, and says so once, when a write fails', async () => {
+    const cluster = await TestCluster.start(1);
+    try {
+      await say(cluster, 'fine');
+      const { node } = await cluster.leader();
+      const batch = mock.method(Level.prototype, 'batch', () =>
+        Promise.reject(new Error('No space left on device')),
+      );
+      const results = await Promise.all(['a', 'b'].map((word) => node.propose(Buffer.from(word))));
+      assert.deepEqual(
+        results.map(({ kind }) => kind),
+        ['unknown', 'unknown'],
+      );
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.equal(batch.mock.callCount(), 1, 'a failed write is never repeated');
+      assert.equal(cluster.fatal.length, 1);
+      assert.match(String(cluster.fatal[0]), /No space left on device/);
+      cluster.fatal.length = 0;
+    } finally {
+      mock.restoreAll();
       await cluster.close();
     }
   });

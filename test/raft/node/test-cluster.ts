@@ -26,11 +26,14 @@ export interface Member {
   readonly port: number;
   machine: WordMachine;
   node: RaftNode<string> | null;
+  transport: HttpTransport | null;
 }
 
 export class TestCluster {
   readonly members: Member[] = [];
   readonly fatal: unknown[] = [];
+  /** What the nodes logged. */
+  readonly lines: string[] = [];
   readonly #settings: Partial<RaftSettings>;
 
   private constructor(settings: Partial<RaftSettings>) {
@@ -51,7 +54,16 @@ export class TestCluster {
     router.attach(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const member: Member = { id, folder, server, router, port, machine: new WordMachine(), node: null };
+    const member: Member = {
+      id,
+      folder,
+      server,
+      router,
+      port,
+      machine: new WordMachine(),
+      node: null,
+      transport: null,
+    };
     this.members.push(member);
     return member;
   }
@@ -59,28 +71,34 @@ export class TestCluster {
   /** Opens and starts a member, with the state machine of a fresh process. */
   async open(member: Member, bootstrap = this.members.map(({ id }) => id)): Promise<RaftNode<string>> {
     member.machine = new WordMachine();
+    const transport = new HttpTransport({
+      clusterId: 'test',
+      self: member.id,
+      peers: new Map(this.members.map(({ id, port }) => [id, { host: '127.0.0.1', port }])),
+      router: member.router,
+      token: null,
+      timers: systemTimers,
+      log: silentLogger,
+    });
     const node = await RaftNode.open<string>({
       id: member.id,
       clusterId: 'test',
       bootstrap: { voters: bootstrap, learners: [] },
       kv: await LevelKv.open(member.folder),
-      transport: new HttpTransport({
-        clusterId: 'test',
-        self: member.id,
-        peers: new Map(this.members.map(({ id, port }) => [id, { host: '127.0.0.1', port }])),
-        router: member.router,
-        token: null,
-        timers: systemTimers,
-        log: silentLogger,
-      }),
+      transport,
       machine: member.machine,
       timers: systemTimers,
       random: (bound) => Math.floor(Math.random() * bound),
-      log: silentLogger,
+      log: {
+        info: (line) => this.#note(member, line),
+        warn: (line) => this.#note(member, line),
+        error: (line) => this.#note(member, line),
+      },
       onFatal: (error) => this.fatal.push(error),
       settings: this.#settings,
     });
     member.node = node;
+    member.transport = transport;
     node.start();
     return node;
   }
@@ -89,6 +107,17 @@ export class TestCluster {
     const { node } = member;
     member.node = null;
     await node?.crash();
+  }
+
+  /** An orderly end. */
+  async stop(member: Member): Promise<void> {
+    const { node } = member;
+    member.node = null;
+    await node?.stop();
+  }
+
+  #note(member: Member, line: string): void {
+    this.lines.push(`${member.id}: ${line}`);
   }
 
   running(): (Member & { readonly node: RaftNode<string> })[] {
@@ -130,6 +159,14 @@ export async function until<T>(
     if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** Proposes words at once, to the leader of this moment. */
+export async function sayAll(cluster: TestCluster, words: readonly string[]): Promise<void> {
+  const { node } = await cluster.leader();
+  const results = await Promise.all(words.map((word) => node.propose(Buffer.from(word))));
+  for (const result of results)
+    if (result.kind !== 'applied') throw new Error(`a word ended as ${result.kind}`);
 }
 
 /** Proposes one word until it is applied, following the leader. */

@@ -1,0 +1,286 @@
+/** The parts of the loop that wait, each alone, with time made by hand. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ProposeResult, ReadBarrierResult } from '../../../src/raft/consensus.ts';
+import type { Entry, LogIndex, NodeId, ProposalId, ReadId, Term } from '../../../src/raft/core/types.ts';
+import { Applier } from '../../../src/raft/node/applier.ts';
+import { Proposals } from '../../../src/raft/node/proposals.ts';
+import { ReadBarriers } from '../../../src/raft/node/read-barriers.ts';
+import { Ticker } from '../../../src/raft/node/ticker.ts';
+import { ManualTimers } from './manual-timers.ts';
+import { WordMachine } from './word-machine.ts';
+
+const at = (index: number): LogIndex => index as LogIndex;
+const term = (value: number): Term => value as Term;
+const id = (value: number): ProposalId => value as ProposalId;
+const command = (index: number, termValue = 1): Entry => ({
+  kind: 'command',
+  index: at(index),
+  term: term(termValue),
+  payload: Buffer.from(`word${index}`),
+});
+
+describe('the ticker', () => {
+  const start = (): {
+    readonly timers: ManualTimers;
+    readonly ticker: Ticker;
+    readonly ticks: () => number;
+  } => {
+    const timers = new ManualTimers();
+    let ticks = 0;
+    const ticker = new Ticker({ timers, tickMs: 10, ticksPerTurnMax: 2, onTick: () => ticks++ });
+    ticker.start();
+    return { timers, ticker, ticks: () => ticks };
+  };
+
+  it('ticks once per interval', () => {
+    const { timers, ticks } = start();
+    timers.pass(1_000);
+    assert.equal(ticks(), 100);
+  });
+
+  it('does not fall behind through timers that are a little late', () => {
+    const { timers, ticks } = start();
+    for (let n = 0; n < 100; n++) timers.pass(13, 'stalled');
+    assert.ok(ticks() >= 129 && ticks() <= 130, `${ticks()} ticks in 1300 ms`);
+  });
+
+  it('makes up for a stall by two ticks at most', () => {
+    const { timers, ticks } = start();
+    timers.pass(5_000, 'stalled');
+    assert.equal(ticks(), 2);
+    timers.pass(100);
+    assert.equal(ticks(), 12);
+  });
+
+  it('ends, also from within a tick', () => {
+    const timers = new ManualTimers();
+    let ticks = 0;
+    const ticker: Ticker = new Ticker({
+      timers,
+      tickMs: 10,
+      ticksPerTurnMax: 2,
+      onTick: () => {
+        ticks += 1;
+        if (ticks === 3) ticker.stop();
+      },
+    });
+    ticker.start();
+    timers.pass(1_000);
+    assert.equal(ticks, 3);
+    assert.equal(timers.waiting, 0);
+  });
+});
+
+describe('the applier', () => {
+  const make = (machine = new WordMachine()) => {
+    const timers = new ManualTimers();
+    const commands = new Proposals<string>(() => undefined);
+    const slices: { readonly through: number; readonly entries: number; readonly bytes: number }[] = [];
+    const failures: unknown[] = [];
+    const applier = new Applier<string>({
+      machine,
+      commands,
+      configs: new Proposals<null>(() => undefined),
+      timers,
+      sliceMs: 5,
+      appliedIndex: at(0),
+      onApplied: (through, entries, bytes) => slices.push({ through, entries, bytes }),
+      onFailed: (error) => failures.push(error),
+    });
+    return { timers, machine, commands, slices, failures, applier };
+  };
+
+  it('applies what fits into a slice at once, in order', () => {
+    const { applier, machine, slices } = make();
+    applier.enqueue([{ kind: 'noop', index: at(1), term: term(1) }, command(2), command(3)]);
+    assert.deepEqual(machine.words, ['word2', 'word3']);
+    assert.deepEqual(machine.termStarts, [1]);
+    assert.deepEqual(slices, [{ through: 3, entries: 3, bytes: 10 }]);
+  });
+
+  it('lets other events have their turn when applying takes long', () => {
+    const timers = new ManualTimers();
+    const slow = new (class extends WordMachine {
+      override apply(...args: Parameters<WordMachine['apply']>): string {
+        timers.spend(1);
+        return super.apply(...args);
+      }
+    })();
+    const slices: number[] = [];
+    const applier = new Applier<string>({
+      machine: slow,
+      commands: new Proposals<string>(() => undefined),
+      configs: new Proposals<null>(() => undefined),
+      timers,
+      sliceMs: 5,
+      appliedIndex: at(0),
+      onApplied: (through) => slices.push(through),
+      onFailed: (error) => assert.fail(String(error)),
+    });
+    applier.enqueue(Array.from({ length: 40 }, (_, n) => command(n + 1)));
+    assert.deepEqual(slices, [16]);
+    applier.enqueue([command(41)]);
+    assert.deepEqual(slices, [16], 'what comes meanwhile waits for its turn');
+    timers.turn();
+    timers.turn();
+    assert.deepEqual(slices, [16, 32, 41]);
+  });
+
+  it('stops for good when the state machine throws', () => {
+    const broken = new (class extends WordMachine {
+      override apply(): string {
+        throw new Error('a bug');
+      }
+    })();
+    const { applier, failures, slices, timers } = make(broken);
+    applier.enqueue([command(1), command(2)]);
+    applier.enqueue([command(3)]);
+    timers.turn();
+    assert.equal(failures.length, 1);
+    assert.deepEqual(slices, []);
+  });
+
+  it('refuses a gap', () => {
+    const { applier, failures } = make();
+    applier.enqueue([command(2)]);
+    assert.match(String(failures[0]), /entry 2 cannot be applied after 0/);
+  });
+
+  it('goes on behind an installed snapshot, without what it covers', () => {
+    const { applier, machine, timers } = make();
+    applier.enqueue([command(1)]);
+    applier.freeze();
+    applier.enqueue([command(2), command(3)]);
+    applier.enqueue([command(4)]);
+    assert.deepEqual(machine.words, ['word1']);
+    applier.resumeAfter(at(3));
+    timers.turn();
+    assert.deepEqual(machine.words, ['word1', 'word4']);
+    assert.equal(applier.appliedIndex, 4);
+  });
+});
+
+describe('proposals', () => {
+  const kinds = async (results: readonly Promise<ProposeResult<string>>[]): Promise<string[]> =>
+    (await Promise.all(results)).map((result) => result.kind);
+
+  it('end with the result of the entry they became, and with how long it took', async () => {
+    const seconds: number[] = [];
+    const proposals = new Proposals<string>((value) => seconds.push(value));
+    const result = proposals.add(id(1), 1_000);
+    proposals.outcome(id(1), { kind: 'appended', index: at(7), term: term(2) });
+    proposals.applied(at(7), term(2), 'done', 1_250);
+    assert.deepEqual(await result, { kind: 'applied', index: 7, term: 2, result: 'done' });
+    assert.deepEqual(seconds, [0.25]);
+    assert.equal(proposals.count, 0);
+  });
+
+  it('end as refused where the core refuses', async () => {
+    const proposals = new Proposals<string>(() => undefined);
+    const results = [proposals.add(id(1), 0), proposals.add(id(2), 0)];
+    proposals.outcome(id(1), { kind: 'notLeader', leader: 'server2' as NodeId });
+    proposals.outcome(id(2), { kind: 'overloaded', limit: 'uncommittedBytesMax' });
+    assert.deepEqual(await kinds(results), ['notLeader', 'overloaded']);
+  });
+
+  it('end as unknown, never as failed, when the lead is lost, another entry takes the place, a snapshot covers it or the node ends', async () => {
+    const proposals = new Proposals<string>(() => undefined);
+    const results = [1, 2, 3, 4, 5].map((n) => proposals.add(id(n), 0));
+    for (const n of [1, 2, 3, 4]) proposals.outcome(id(n), { kind: 'appended', index: at(n), term: term(1) });
+    proposals.unknown([id(1), id(99)], 'lost');
+    proposals.applied(at(2), term(2), 'another', 0);
+    proposals.skipped(at(3));
+    assert.equal(proposals.count, 2);
+    proposals.endAll('stopped');
+    assert.deepEqual(await kinds(results), ['unknown', 'unknown', 'unknown', 'unknown', 'unknown']);
+    assert.equal(proposals.count, 0);
+  });
+});
+
+describe('read barriers', () => {
+  const make = () => {
+    const timers = new ManualTimers();
+    const asked: ReadId[] = [];
+    let applied = at(10);
+    const barriers = new ReadBarriers({
+      timers,
+      timeoutMs: 1_000,
+      ask: (readId) => asked.push(readId),
+      appliedIndex: () => applied,
+    });
+    return {
+      timers,
+      asked,
+      barriers,
+      apply: (index: number) => {
+        applied = at(index);
+        barriers.applied(at(index));
+      },
+    };
+  };
+  /** What a promise has come to by now. */
+  const now = async (promise: Promise<ReadBarrierResult>): Promise<string> =>
+    Promise.race([
+      promise.then((result) => result.kind),
+      new Promise<string>((resolve) => setImmediate(() => resolve('pending'))),
+    ]);
+
+  it('of one turn share one question', async () => {
+    const { timers, asked, barriers } = make();
+    const results = [barriers.wait(), barriers.wait(), barriers.wait()];
+    timers.turn();
+    const later = barriers.wait();
+    timers.turn();
+    assert.equal(asked.length, 2);
+    barriers.ready(asked[0]!, at(5));
+    assert.deepEqual(
+      await Promise.all(results),
+      [5, 5, 5].map((index) => ({ kind: 'ready', index })),
+    );
+    assert.equal(await now(later), 'pending');
+    barriers.endAll('over');
+  });
+
+  it('wait until the state machine has applied what they must see', async () => {
+    const { timers, asked, barriers, apply } = make();
+    const result = barriers.wait();
+    timers.turn();
+    barriers.ready(asked[0]!, at(12));
+    apply(11);
+    assert.equal(await now(result), 'pending');
+    apply(12);
+    assert.equal(await now(result), 'ready');
+    assert.equal(timers.waiting, 0);
+  });
+
+  it('fail with the leader known, and end as unknown when no answer comes, or none is applied, in time', async () => {
+    const { timers, asked, barriers } = make();
+    const refused = barriers.wait();
+    timers.turn();
+    barriers.failed(asked[0]!, 'server2' as NodeId);
+    assert.deepEqual(await refused, { kind: 'notLeader', leader: 'server2' });
+    const unanswered = barriers.wait();
+    timers.turn();
+    const unapplied = barriers.wait();
+    timers.turn();
+    barriers.ready(asked[2]!, at(99));
+    timers.pass(1_000);
+    assert.equal((await unanswered).kind, 'unknown');
+    assert.equal((await unapplied).kind, 'unknown');
+    barriers.ready(asked[1]!, at(1));
+  });
+
+  it('end as unknown with the node', async () => {
+    const { timers, barriers } = make();
+    const asked = barriers.wait();
+    timers.turn();
+    const gathering = barriers.wait();
+    barriers.endAll('stopped');
+    timers.turn();
+    assert.deepEqual(await Promise.all([asked, gathering].map(async (result) => (await result).kind)), [
+      'unknown',
+      'unknown',
+    ]);
+  });
+});
