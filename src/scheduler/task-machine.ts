@@ -23,9 +23,16 @@ const KEY_END = '~';
 
 /** The replicated task list. See docs/scheduling.md for its commands; state/ holds what they do. */
 export class TaskMachine implements StateMachine<ApplyResult> {
-  #state = new TaskState();
+  readonly #segmentTasks: number | undefined;
+  #state: TaskState;
   #restoring = false;
   readonly #observers = new Set<MachineObserver>();
+
+  /** `segmentTasks`: finished tasks per stored segment; small in tests that want many. May differ between servers. */
+  constructor(options: { readonly segmentTasks?: number } = {}) {
+    this.#segmentTasks = options.segmentTasks;
+    this.#state = new TaskState(options.segmentTasks);
+  }
 
   /** For reading, now: {@link restore} puts another one in its place. */
   get state(): TaskState {
@@ -94,7 +101,7 @@ export class TaskMachine implements StateMachine<ApplyResult> {
     kv: Pick<KvStore, 'get' | 'iterate' | 'rangeSync' | 'view'>,
   ): Promise<void> {
     // Built aside, so that readers meanwhile see the old state or the new one and nothing between them.
-    const state = new TaskState();
+    const state = new TaskState(this.#segmentTasks);
     this.#restoring = true;
     try {
       const stored: (readonly [string, Uint8Array])[] = [];

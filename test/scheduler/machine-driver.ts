@@ -9,15 +9,22 @@ import { MemoryKv } from './memory-kv.ts';
 
 /** One server's state machine with a log in front of it. */
 export class MachineDriver {
-  machine = new TaskMachine();
+  readonly machine: TaskMachine;
   kv = new MemoryKv();
   readonly log: { readonly index: number; readonly term: number; readonly payload: Uint8Array | null }[] = [];
+  /** Of every entry applied, in order. */
+  readonly results: (readonly OpResult[])[] = [];
   index = 0;
   term = 1;
   now = 1_000_000;
 
-  static async create(): Promise<MachineDriver> {
-    const driver = new MachineDriver();
+  /** `segmentTasks`: small, so that few finished tasks make many segments in the store. */
+  constructor(segmentTasks = 256) {
+    this.machine = new TaskMachine({ segmentTasks });
+  }
+
+  static async create(segmentTasks?: number): Promise<MachineDriver> {
+    const driver = new MachineDriver(segmentTasks);
     await restoreMachine(driver.machine, 0, 0, [], driver.kv);
     return driver;
   }
@@ -29,7 +36,9 @@ export class MachineDriver {
       ops.map((op) => JSON.stringify(op)),
     );
     this.log.push({ index: this.index, term: this.term, payload });
-    return applyAt(this.machine, this.index, this.term, payload);
+    const results = applyAt(this.machine, this.index, this.term, payload);
+    this.results.push(results);
+    return results;
   }
 
   /** Applies one op and returns its result. */

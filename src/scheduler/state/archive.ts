@@ -28,7 +28,7 @@ export interface ArchiveStore {
 }
 
 /** Finished tasks wait in memory (and in snapshots) until so many make a segment worth writing … */
-const SEGMENT_TASKS = 256;
+export const SEGMENT_TASKS = 256;
 /** … or until they take so much, roughly. */
 const UNSAVED_BYTES = 1024 * 1024;
 /** A segment is read as a whole for one of its records, so it stays below this unless one record is larger. */
@@ -56,6 +56,7 @@ export interface ArchiveCounters {
  * finish number again, so what is already stored needs no second writing.
  */
 export class Archive {
+  readonly #segmentTasks: number;
   #store: ArchiveStore | null = null;
   #index = new ArchiveIndex();
   #segments = new SortedNumbers();
@@ -71,6 +72,10 @@ export class Archive {
   #digest = 0;
   #retirements: { readonly index: number; readonly through: number }[] = [];
   #lastRead: { readonly first: number; readonly body: Uint8Array } | null = null;
+
+  constructor(segmentTasks: number = SEGMENT_TASKS) {
+    this.#segmentTasks = segmentTasks;
+  }
 
   counters(): ArchiveCounters {
     return { finishCount: this.#finishCount, retiredThrough: this.#retiredThrough, digest: this.#digest };
@@ -236,7 +241,7 @@ export class Archive {
       value: encodeAmendment(amendment),
     }));
     this.#unsavedAmendments = [];
-    if (this.#unsaved.size >= SEGMENT_TASKS || this.#unsavedBytes >= UNSAVED_BYTES)
+    if (this.#unsaved.size >= this.#segmentTasks || this.#unsavedBytes >= UNSAVED_BYTES)
       this.#writeSegments(writes);
     return writes;
   }
@@ -259,7 +264,7 @@ export class Archive {
     for (const [finishSeq, task] of this.#unsaved) {
       const line = encodeTask(task);
       const follows = finishSeq === first + tasks.length;
-      if (!follows || tasks.length === SEGMENT_TASKS || length + line.length > SEGMENT_BYTES) close();
+      if (!follows || tasks.length === this.#segmentTasks || length + line.length > SEGMENT_BYTES) close();
       if (tasks.length === 0) first = finishSeq;
       tasks.push(task);
       lines.push(line);

@@ -138,7 +138,17 @@ export class SnapshotReader {
     this.#stored = stored;
   }
 
+  /** @throws SnapshotFormatError */
   push(chunk: Uint8Array): void {
+    try {
+      this.#push(chunk);
+    } catch (error) {
+      if (error instanceof SnapshotFormatError) throw error;
+      throw new SnapshotFormatError(`the snapshot is damaged after line ${this.#lines}`, { cause: error });
+    }
+  }
+
+  #push(chunk: Uint8Array): void {
     const text = this.#rest + this.#decoder.decode(chunk, { stream: true });
     let from = 0;
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {

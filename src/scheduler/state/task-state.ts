@@ -36,7 +36,7 @@ export class Changes {
 
 /** Everything that is replicated. Changed only by the ops (apply-op.ts); see {@link TaskTable} for the tasks. */
 export class TaskState {
-  readonly tasks = new TaskTable();
+  readonly tasks: TaskTable;
   /** In the order of their first registration. */
   readonly nodes = new Map<string, NodeRecord>();
   readonly staged = new Map<string, StagedBatch>();
@@ -45,6 +45,10 @@ export class TaskState {
   clock = 0;
   /** Log index of the last applied entry that this state saw. */
   appliedIndex = 0;
+
+  constructor(segmentTasks?: number) {
+    this.tasks = new TaskTable(segmentTasks);
+  }
 
   /** Takes a task's next record, and settles who waited for it if it is final. */
   change(changes: Changes, next: TaskRecord): void {

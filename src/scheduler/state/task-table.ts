@@ -21,7 +21,7 @@ const DUE_VOID_MIN = 1_024;
  * that decides may depend on it (sort by submission number first).
  */
 export class TaskTable {
-  readonly archive = new Archive();
+  readonly archive: Archive;
   #live = new Map<string, TaskRecord>();
   #idBySeq = new Map<number, string>();
   #liveSeqs = new SortedNumbers();
@@ -34,6 +34,11 @@ export class TaskTable {
   #dependents = new Map<string, Set<string>>();
   #counts = emptyCounts();
   #lastSeq = 0;
+
+  /** `segmentTasks`: see {@link SEGMENT_TASKS}. */
+  constructor(segmentTasks?: number) {
+    this.archive = new Archive(segmentTasks);
+  }
 
   /** The submission number of the newest task. */
   get lastSeq(): number {
