@@ -12,6 +12,7 @@ import type { ErrorCode } from '../../src/api/errors.ts';
 import { isFinal } from '../../src/api/tasks.ts';
 import type { TaskRequest, TaskView } from '../../src/api/tasks.ts';
 import { FakeCluster } from './fake-cluster.ts';
+import { summary } from './tasks.ts';
 
 const PAGE_DIR = join(import.meta.dirname, '../../dist/web/ui');
 const TYPES: Readonly<Record<string, string>> = {
@@ -251,12 +252,4 @@ async function readJson(req: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of req) chunks.push(chunk as Buffer);
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
-}
-
-/** As the real list gives it: without the bulky parts. */
-function summary(task: TaskView): object {
-  const small = (whole: object, bulky: readonly string[]): object =>
-    Object.fromEntries(Object.entries(whole).filter(([field]) => !bulky.includes(field)));
-  const result = task.result === null ? null : small(task.result, ['stdout', 'stderr']);
-  return { ...small(task, ['script', 'stdin']), result };
 }

@@ -52,10 +52,8 @@ export function duration(ms: number): string {
 
 /** A time that still runs: whole seconds, so that it does not flicker. */
 export function elapsed(ms: number): string {
-  return duration(Math.max(0, ms) < SECOND_MS ? 0 : Math.floor(ms / SECOND_MS) * SECOND_MS).replace(
-    /^(\d)\.0 s$/,
-    '$1 s',
-  );
+  const seconds = Math.max(0, Math.floor(ms / SECOND_MS));
+  return seconds < 60 ? `${seconds} s` : duration(seconds * SECOND_MS);
 }
 
 function twoDigits(value: number): string {

@@ -9,12 +9,15 @@ export interface LinkFacts {
   readonly lastContactMs: number | null;
   /** The stream is open, yet other answers are ahead of it. */
   readonly behind: boolean;
+  /** What is shown comes from a server that could not ask a majority. */
+  readonly stale: boolean;
 }
 
 export type LinkState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
   | { readonly kind: 'behind' }
+  | { readonly kind: 'stale' }
   | { readonly kind: 'reconnecting'; readonly lastContactMs: number }
   | { readonly kind: 'cut-off'; readonly lastContactMs: number | null };
 
@@ -31,5 +34,6 @@ export function linkState(facts: LinkFacts, nowMs: number, startedMs: number): L
   const quietMs = nowMs - lastContactMs;
   if (quietMs > CUT_OFF_MS) return { kind: 'cut-off', lastContactMs };
   if (facts.feed !== 'open' || quietMs > QUIET_MS) return { kind: 'reconnecting', lastContactMs };
+  if (facts.stale) return { kind: 'stale' };
   return facts.behind ? { kind: 'behind' } : { kind: 'live' };
 }

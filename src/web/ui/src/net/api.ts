@@ -93,7 +93,8 @@ export class Api {
     try {
       return { value: await this.#client.get<T>(path + suffix), stale: false };
     } catch (thrown) {
-      if (!(thrown instanceof ApiFailure) || !isPassing(thrown)) throw thrown;
+      // Where nobody answered at all, nobody answers a second question either.
+      if (!(thrown instanceof ApiFailure) || !isPassing(thrown) || thrown.code === 'NETWORK') throw thrown;
       const again = new URLSearchParams(query);
       again.set('stale', 'true');
       return { value: await this.#client.get<T>(`${path}?${again.toString()}`), stale: true };

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../../../api/errors.ts';
 
-/** Codes of the server's table, and two for answers that never came or were not ours. */
-export type FailureCode = ErrorCode | 'NETWORK' | 'UNREADABLE';
+/** Codes of the server's table, and three for answers that never came, did not come in time, or were not ours. */
+export type FailureCode = ErrorCode | 'NETWORK' | 'TIMEOUT' | 'UNREADABLE';
 
 /** Any call that did not go well. `status` is null where no answer came. */
 export class ApiFailure extends Error {
@@ -29,6 +29,7 @@ export class ApiFailure extends Error {
 export function isPassing(failure: ApiFailure): boolean {
   switch (failure.code) {
     case 'NETWORK':
+    case 'TIMEOUT':
     case 'NO_LEADER':
     case 'NO_QUORUM':
     case 'UNAVAILABLE':
@@ -116,7 +117,8 @@ export class Client {
       response = await this.#options.fetch(path, init);
     } catch (cause) {
       const timedOut = cause instanceof Error && cause.name === 'TimeoutError';
-      throw new ApiFailure('NETWORK', timedOut ? 'No answer in time.' : 'No answer.', { cause });
+      if (timedOut) throw new ApiFailure('TIMEOUT', 'No answer in time.', { cause });
+      throw new ApiFailure('NETWORK', 'No answer.', { cause });
     }
     this.#options.onAnswer(metaOf(path, response));
     return response;

@@ -15,6 +15,8 @@ export class StallWatch {
   #proven = 0;
   /** Log index of the latest answer; its newest entry may have had nothing to tell. */
   #applied = 0;
+  /** The latest answer, younger than the latest message, had a shorter log than was heard. */
+  #shorter = false;
   /** Up to here a look has been taken. */
   #looked = 0;
   #suspectSinceMs: number | null = null;
@@ -25,6 +27,7 @@ export class StallWatch {
     this.#proven = 0;
     this.#applied = 0;
     this.#looked = 0;
+    this.#shorter = false;
     this.#suspectSinceMs = null;
   }
 
@@ -36,10 +39,12 @@ export class StallWatch {
 
   heard(index: number): void {
     this.#heard = Math.max(this.#heard, index);
+    this.#shorter = false;
   }
 
   applied(index: number): void {
     this.#applied = index;
+    this.#shorter = index < this.#heard;
   }
 
   proven(index: number): void {
@@ -48,17 +53,16 @@ export class StallWatch {
 
   check(nowMs: number): StallVerdict {
     const missing = this.#proven > this.#heard;
-    // A log shorter than what was heard is another log: the cluster was set up anew behind this page.
-    const other = this.#applied > 0 && this.#applied < this.#heard;
     const unseen = this.#applied > Math.max(this.#heard, this.#looked);
-    if (!missing && !other && !unseen) {
+    if (!missing && !this.#shorter && !unseen) {
       this.#suspectSinceMs = null;
       return 'fine';
     }
     this.#suspectSinceMs ??= nowMs;
     if (nowMs - this.#suspectSinceMs < GRACE_MS) return missing ? 'behind' : 'fine';
     this.#suspectSinceMs = null;
-    if (missing || other) return 'dead';
+    // A log that stays shorter than what was heard is another log: the cluster was set up anew behind this page.
+    if (missing || this.#shorter) return 'dead';
     this.#looked = this.#applied;
     return 'look';
   }

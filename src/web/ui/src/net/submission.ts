@@ -2,12 +2,20 @@ import type { TaskRequest, TaskView } from '../../../../api/tasks.ts';
 import { pause } from '../model/clock.ts';
 import type { Clock } from '../model/clock.ts';
 import { asFailure, isPassing } from './client.ts';
-import type { ApiFailure } from './client.ts';
+import type { ApiFailure, FailureCode } from './client.ts';
 
 /** How long one press of *Send Payload* keeps trying while there is no master. */
 export const SEND_MS_MAX = 45_000;
 const RETRY_MS_MIN = 400;
 const RETRY_MS_MAX = 4_000;
+
+/** After these nobody here knows whether the task was accepted. */
+const LEAVES_OPEN: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  'NETWORK',
+  'TIMEOUT',
+  'UNREADABLE',
+  'UNKNOWN_OUTCOME',
+]);
 
 export type SendOutcome =
   | { readonly kind: 'accepted'; readonly task: TaskView }
@@ -36,7 +44,7 @@ export async function send(options: SendOptions): Promise<SendOutcome> {
       return { kind: 'accepted', task: await options.submit(options.request, options.key) };
     } catch (thrown) {
       const failure = asFailure(thrown);
-      mayExist ||= failure.code === 'NETWORK' || failure.code === 'UNKNOWN_OUTCOME';
+      mayExist ||= LEAVES_OPEN.has(failure.code);
       const waitMs = failure.retryAfterMs ?? Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** (attempt - 1));
       const late = options.clock.now() + waitMs > giveUpMs;
       if (!isPassing(failure) || late) return { kind: 'failed', failure, mayExist };
@@ -54,7 +62,7 @@ export function newKey(randomBytes: (length: number) => Uint8Array): string {
 
 /** What a person can do about a failure, in one sentence; the failure's own message says what it is. */
 export function advice(failure: ApiFailure, mayExist: boolean): string {
-  if (mayExist && isPassing(failure)) {
+  if (mayExist) {
     return 'It may or may not have been accepted. Press Send Payload again: the same request is never run twice.';
   }
   switch (failure.code) {
@@ -71,6 +79,7 @@ export function advice(failure: ApiFailure, mayExist: boolean): string {
     case 'UNAVAILABLE':
       return 'Nothing was accepted. Start a stopped server if there is one, then send again.';
     case 'NETWORK':
+    case 'TIMEOUT':
       return 'Check that the client node is running, then send again.';
     case 'FORBIDDEN':
       return 'Open this page under the address the cluster was started with.';

@@ -177,8 +177,8 @@ export class Actions {
       this.#live?.refreshNodes();
     } catch (thrown) {
       const failure = asFailure(thrown);
-      if (failure.code === 'FORBIDDEN') store.set({ faultInjection: 'off' });
-      this.#setNodeProblem(node, failure.message);
+      if (failure.code === 'FORBIDDEN') store.set({ stopRefused: failure.message });
+      else this.#setNodeProblem(node, failure.message);
     }
   }
 

@@ -59,7 +59,8 @@ export interface AppState {
 
   readonly board: NodeBoard;
   readonly boardFailure: ApiFailure | null;
-  readonly faultInjection: 'unknown' | 'off';
+  /** What the server said when it refused to stop a node; null while nobody has been refused. */
+  readonly stopRefused: string | null;
   /** What went wrong with the last stop or start, by node. */
   readonly nodeProblems: Readonly<Record<string, string>>;
 
@@ -87,7 +88,7 @@ export function initialState(nowMs: number, draft: Draft = EMPTY_DRAFT): AppStat
     loadingOlder: false,
     board: EMPTY_BOARD,
     boardFailure: null,
-    faultInjection: 'unknown',
+    stopRefused: null,
     nodeProblems: {},
     detail: null,
     draft,

@@ -4,6 +4,7 @@ import { linkState } from '../model/link-state.ts';
 import type { LinkState } from '../model/link-state.ts';
 import { homeHash } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
+import type { AppState } from '../state/app-state.ts';
 import { useSelect } from './context.ts';
 import { Icon, Logo } from './icons.tsx';
 import { useNow } from './use-now.ts';
@@ -47,12 +48,17 @@ function Master(): VNode {
   );
 }
 
+function isStale(state: AppState): boolean {
+  return state.list.stale || state.board.stale || state.detail?.stale === true;
+}
+
 function useLinkState(): LinkState {
   const feed = useSelect((state) => state.feed);
   const behind = useSelect((state) => state.behind);
   const lastContactMs = useSelect((state) => state.lastContactMs);
   const startedMs = useSelect((state) => state.startedMs);
-  return linkState({ feed, behind, lastContactMs }, useNow(), startedMs);
+  const stale = useSelect(isStale);
+  return linkState({ feed, behind, lastContactMs, stale }, useNow(), startedMs);
 }
 
 /** Says whether what the page shows is what the cluster knows. */
@@ -78,6 +84,8 @@ function labelOf(state: LinkState): string {
       return 'live';
     case 'behind':
       return 'catching up…';
+    case 'stale':
+      return 'may be old';
     case 'reconnecting':
       return 'reconnecting…';
     case 'cut-off':
@@ -89,7 +97,7 @@ function labelOf(state: LinkState): string {
 
 /** What must be said across the whole page: that it may be wrong. */
 export function Banners(): VNode | null {
-  const stale = useSelect((state) => state.list.stale || state.board.stale || state.detail?.stale === true);
+  const stale = useSelect(isStale);
   const state = useLinkState();
   if (state.kind === 'cut-off') {
     return (

@@ -18,7 +18,7 @@ const CARDS_SHOWN_MAX = 24;
 export function Nodes(): VNode {
   const board = useSelect((state) => state.board);
   const failure = useSelect((state) => state.boardFailure);
-  const faultInjection = useSelect((state) => state.faultInjection);
+  const stopRefused = useSelect((state) => state.stopRefused);
   const [all, setAll] = useState(false);
   const shown = all ? board.entries : board.entries.slice(0, CARDS_SHOWN_MAX);
   const up = board.entries.filter((entry) => phaseOf(entry) === 'up').length;
@@ -40,7 +40,7 @@ export function Nodes(): VNode {
       ) : null}
       <ul class="node-list">
         {shown.map((entry) => (
-          <NodeCard key={entry.view.id} entry={entry} canStop={faultInjection !== 'off'} />
+          <NodeCard key={entry.view.id} entry={entry} canStop={stopRefused === null} />
         ))}
       </ul>
       {board.entries.length > shown.length ? (
@@ -49,9 +49,9 @@ export function Nodes(): VNode {
         </button>
       ) : null}
       <p class="hint" data-testid="fault-note">
-        {faultInjection === 'off'
-          ? 'Fault injection is off on this cluster, so nodes cannot be stopped from here.'
-          : 'A stopped node falls silent as in a crash: its running tasks are killed and go to others.'}
+        {stopRefused === null
+          ? 'A stopped node falls silent as in a crash: its running tasks are killed and go to others.'
+          : `Nodes cannot be stopped from here: ${stopRefused}.`}
       </p>
     </section>
   );

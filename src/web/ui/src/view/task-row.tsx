@@ -1,6 +1,6 @@
 import type { RefObject, VNode } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { duration, parseTime } from '../model/format.ts';
+import { duration, parseTime, plural } from '../model/format.ts';
 import { taskHash } from '../model/router.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
 import { resultPreview } from '../model/task-row.ts';
@@ -86,8 +86,7 @@ function TaskRowPair({ row, open, toggle }: RowProps): VNode {
           )}
         </td>
         <td role="cell" class="cell-node" data-testid="task-node">
-          {row.node ?? <span class="muted">–</span>}
-          {row.attempts > 1 ? <span class="second-line">attempt {row.attempts}</span> : null}
+          <NodeCell row={row} />
         </td>
         <td role="cell" class="cell-when">
           <Ago iso={row.submittedAt} />
@@ -121,6 +120,20 @@ function TaskRowPair({ row, open, toggle }: RowProps): VNode {
   );
 }
 
+/** Where it is or was run; a task that waits again is on no node, whatever became of its attempts so far. */
+function NodeCell({ row }: { readonly row: TaskRow }): VNode {
+  const waits = row.status === 'queued' || row.status === 'scheduled';
+  return (
+    <>
+      {waits || row.node === null ? <span class="muted">–</span> : row.node}
+      {waits && row.attempts > 0 ? (
+        <span class="second-line">after {plural(row.attempts, 'try', 'tries')}</span>
+      ) : null}
+      {!waits && row.attempts > 1 ? <span class="second-line">attempt {row.attempts}</span> : null}
+    </>
+  );
+}
+
 function Took({ row }: { readonly row: TaskRow }): VNode | null {
   const started = parseTime(row.startedAt);
   const finished = parseTime(row.finishedAt);
@@ -129,17 +142,8 @@ function Took({ row }: { readonly row: TaskRow }): VNode | null {
 }
 
 function ResultCell({ row }: { readonly row: TaskRow }): VNode {
-  if (row.status === 'running' && row.startedAt !== null) {
-    return (
-      <span class="running">
-        <span class="muted">
-          running <Elapsed sinceIso={row.startedAt} />
-          {row.expectedMs === null ? null : ` of about ${duration(row.expectedMs)}`}
-        </span>
-        {row.expectedMs === null ? null : <Progress sinceIso={row.startedAt} expectedMs={row.expectedMs} />}
-      </span>
-    );
-  }
+  if (row.status === 'running') return <RunningCell row={row} />;
+  if (row.status === 'assigned') return <span class="muted reason">on its way to {row.node}</span>;
   if (!isFinal(row.status)) {
     return <span class="muted reason">{row.pendingReason ?? ''}</span>;
   }
@@ -163,6 +167,21 @@ function ResultCell({ row }: { readonly row: TaskRow }): VNode {
     <span class="result-line">
       <ExitMark result={result} />
       {preview === '' ? <span class="muted">no output</span> : <code class="result-text">{preview}</code>}
+    </span>
+  );
+}
+
+function RunningCell({ row }: { readonly row: TaskRow }): VNode {
+  const { startedAt, expectedMs } = row;
+  // An event has told the start already, and since when is being fetched.
+  if (startedAt === null) return <span class="muted">running</span>;
+  return (
+    <span class="running">
+      <span class="muted">
+        running <Elapsed sinceIso={startedAt} />
+        {expectedMs === null ? null : ` of about ${duration(expectedMs)}`}
+      </span>
+      {expectedMs === null ? null : <Progress sinceIso={startedAt} expectedMs={expectedMs} />}
     </span>
   );
 }

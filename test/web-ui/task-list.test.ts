@@ -1,0 +1,131 @@
+import { describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import * as lists from '../../src/web/ui/src/model/task-list.ts';
+import type { TaskChange, TaskList } from '../../src/web/ui/src/model/task-list.ts';
+import { ROW_TEXT_CHARS_MAX, lacksBulk, resultPreview, toRow } from '../../src/web/ui/src/model/task-row.ts';
+import { page, result, summary, task } from './tasks.ts';
+
+function numbers(list: TaskList): number[] {
+  return lists.visibleRows(list).map((row) => Number(row.id.slice(5, 9)));
+}
+
+function loaded(newest: number, oldest: number, nextCursor: string | null = null): TaskList {
+  return lists.withFirstPage(lists.emptyList(), page(newest, oldest, { nextCursor }), false);
+}
+
+function change(number: number, status: TaskChange['status']): TaskChange {
+  const { id } = task(number);
+  return { kind: 'task', id, name: null, status, what: 'x', node: 'server2', attempt: 1, exitCode: null };
+}
+
+describe('the list of tasks', () => {
+  it('takes in a fresh first page and keeps what it reaches down to', () => {
+    const list = lists.withFirstPage(loaded(5, 1, 'older'), page(7, 4, { nextCursor: 'c' }), false);
+    assert.deepEqual(numbers(list), [7, 6, 5, 4, 3, 2, 1]);
+    assert.equal(list.nextCursor, 'older', 'more is loaded below the last row, not below the page');
+  });
+
+  it('drops older rows when there may be a hole between them and the fresh page', () => {
+    const list = lists.withFirstPage(loaded(5, 1, 'older'), page(20, 10, { nextCursor: 'c' }), false);
+    assert.deepEqual(numbers(list), [20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10]);
+    assert.equal(list.nextCursor, 'c');
+  });
+
+  it('drops rows that a complete answer no longer has', () => {
+    const list = lists.withFirstPage(loaded(5, 1), page(5, 3), false);
+    assert.deepEqual(numbers(list), [5, 4, 3]);
+  });
+
+  it('puts a new task in its place, and leaves out one of a page that is not loaded', () => {
+    const list = lists.withTask(loaded(9, 5, 'older'), task(10));
+    assert.deepEqual(numbers(list), [10, 9, 8, 7, 6, 5]);
+    assert.equal(lists.withTask(list, task(2)), list);
+    assert.deepEqual(numbers(lists.withTask(loaded(9, 5), task(2))), [9, 8, 7, 6, 5, 2]);
+  });
+
+  it('never goes back to an older state of a task', () => {
+    const done = task(5, { status: 'succeeded', index: 40, result: result('7\n') });
+    const list = lists.withTask(loaded(5, 1), done);
+    assert.equal(lists.withTask(list, task(5, { status: 'running', index: 30 })), list);
+    const again = lists.withFirstPage(list, page(5, 1), false);
+    assert.equal(again.rows[0]?.status, 'succeeded');
+  });
+
+  it('keeps payload and output of a task when the list comes without them', () => {
+    const done = task(5, { status: 'succeeded', index: 40, result: result('7\n') });
+    const whole = lists.withTask(loaded(5, 1), done);
+    const fresh = { ...page(4, 1), tasks: [summary(done), ...page(4, 1).tasks] };
+    const again = lists.withFirstPage(whole, fresh, false);
+    assert.equal(again.rows[0], whole.rows[0], 'nothing new: not drawn again');
+    assert.equal(again.rows[0]?.result?.streams?.stdout.text, '7\n');
+  });
+
+  it('knows which rows lack their payload or their output', () => {
+    assert.equal(lacksBulk(toRow(summary(task(1)))), true);
+    assert.equal(lacksBulk(toRow(task(1))), false);
+    assert.equal(lacksBulk(toRow(summary(task(1, { script: null, command: ['ls'] })))), false);
+    const ended = summary(task(1, { script: null, command: ['ls'], result: result('x') }));
+    assert.equal(lacksBulk(toRow(ended)), true);
+  });
+
+  it('shows at once what an event announces, and lets the fetched task win', () => {
+    const announced = lists.withEvent(loaded(5, 1), change(5, 'running'), 50);
+    assert.equal(announced.rows[0]?.status, 'running');
+    assert.equal(announced.rows[0].node, 'server2');
+    const fetched = lists.withTask(announced, task(5, { status: 'failed', index: 51 }));
+    assert.equal(fetched.rows[0]?.status, 'failed');
+    assert.equal(lists.withEvent(fetched, change(5, 'running'), 50), fetched, 'a late event changes nothing');
+  });
+
+  it('shows under a status only what has it, as soon as it changes', () => {
+    const filter = { status: 'queued', q: '' } as const;
+    const queued = lists.withFirstPage(lists.emptyList(filter), page(3, 1), false);
+    assert.deepEqual(numbers(lists.withEvent(queued, change(2, 'running'), 50)), [3, 1]);
+    assert.equal(lists.withTask(queued, task(9, { status: 'running' })), queued);
+    assert.deepEqual(numbers(lists.withTask(queued, task(9))), [9, 3, 2, 1]);
+  });
+
+  it('does not guess whether a new task matches a search', () => {
+    const found = lists.withFirstPage(lists.emptyList({ status: null, q: 'sum' }), page(3, 1), false);
+    assert.equal(lists.withTask(found, task(9)), found);
+  });
+
+  it('adds older pages without repeating a row', () => {
+    const list = lists.withOlderPage(loaded(9, 6, 'a'), page(6, 3, { nextCursor: 'b' }), false);
+    assert.deepEqual(numbers(list), [9, 8, 7, 6, 5, 4, 3]);
+    assert.equal(list.nextCursor, 'b');
+  });
+
+  it(`keeps ${String(lists.ROWS_MAX)} rows at most, and says so`, () => {
+    let list = loaded(1_000, 951, 'a');
+    for (let newest = 950; newest > 400; newest -= 50) {
+      list = lists.withOlderPage(list, page(newest, newest - 49, { nextCursor: 'b' }), false);
+    }
+    assert.equal(list.rows.length, lists.ROWS_MAX);
+    assert.equal(list.full, true);
+    assert.equal(list.nextCursor, null);
+    const more = lists.withTask(list, task(1_001));
+    assert.equal(more.rows.length, lists.ROWS_MAX);
+    assert.equal(more.rows[0]?.id, task(1_001).id);
+    assert.equal(lists.withTask(more, task(3)), more, 'what is older than the last row stays away');
+  });
+});
+
+describe('a row', () => {
+  it('keeps a bounded part of payload and output: the head of one, the tail of errors', () => {
+    const long = 'x'.repeat(ROW_TEXT_CHARS_MAX);
+    const ended = result(`first${long}`, { stderr: `${long}last` });
+    const row = toRow(task(1, { script: `head${long}`, result: ended }));
+    assert.equal(row.payload?.text.length, ROW_TEXT_CHARS_MAX);
+    assert.equal(row.payload.clipped, true);
+    assert.match(row.result?.streams?.stdout.text ?? '', /^first/);
+    assert.match(row.result?.streams?.stderr.text ?? '', /last$/);
+  });
+
+  it('tells the result in one line: the output, or the last words of an error', () => {
+    assert.equal(resultPreview(0, '\n7\n8\n', 'warning'), '7');
+    assert.equal(resultPreview(1, 'half\n', 'Traceback\nValueError: no rows\n'), 'ValueError: no rows');
+    assert.equal(resultPreview(1, 'half\n', ''), 'half');
+    assert.equal(resultPreview(0, '', ' \n'), '');
+  });
+});

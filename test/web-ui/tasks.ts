@@ -1,0 +1,93 @@
+/** Tasks and pages of tasks as the API gives them. */
+import type { TaskResult, TaskStatus, TaskSummary, TaskView } from '../../src/api/tasks.ts';
+import type { NodeView } from '../../src/api/views.ts';
+import type { ListPage } from '../../src/web/ui/src/model/task-list.ts';
+
+/** A task whose number tells its age: the higher, the newer. */
+export function task(number: number, change: Partial<TaskView> = {}): TaskView {
+  const at = new Date(1_800_000_000_000 + number * 1_000).toISOString();
+  return {
+    id: `task-${String(number).padStart(4, '0')}-of-the-test`,
+    name: null,
+    status: 'queued',
+    priority: 50,
+    pendingReason: null,
+    submittedAt: at,
+    startedAt: null,
+    finishedAt: null,
+    attempts: [],
+    result: null,
+    index: number,
+    script: `print(${String(number)})\n`,
+    command: null,
+    interpreter: null,
+    stdin: null,
+    env: {},
+    cwd: null,
+    timeoutMs: null,
+    maxAttempts: 1,
+    backoffMs: 1_000,
+    cpu: 0,
+    memoryMb: 0,
+    labels: {},
+    constraints: {},
+    delayMs: 0,
+    onDisconnect: 'pause',
+    after: [],
+    noRetryExitCodes: [],
+    retryOf: null,
+    ...change,
+  };
+}
+
+export function result(stdout: string, change: Partial<TaskResult> = {}): TaskResult {
+  return {
+    exitCode: 0,
+    signal: null,
+    stdout,
+    stderr: '',
+    stdoutBytes: stdout.length,
+    stderrBytes: 0,
+    truncated: false,
+    ...change,
+  };
+}
+
+/** The same as a row of the list: without script, stdin and streams. */
+export function summary(whole: TaskView): TaskSummary {
+  const small = (each: object, bulky: readonly string[]): object =>
+    Object.fromEntries(Object.entries(each).filter(([field]) => !bulky.includes(field)));
+  const ended = whole.result === null ? null : small(whole.result, ['stdout', 'stderr']);
+  return { ...small(whole, ['script', 'stdin']), result: ended } as TaskSummary;
+}
+
+/** A page of tasks from the newest number to the oldest, both included. */
+export function page(
+  newest: number,
+  oldest: number,
+  options: { readonly nextCursor?: string | null; readonly status?: TaskStatus } = {},
+): ListPage {
+  const tasks: TaskSummary[] = [];
+  for (let number = newest; number >= oldest; number -= 1) {
+    tasks.push(summary(task(number, { status: options.status ?? 'queued' })));
+  }
+  return { tasks, nextCursor: options.nextCursor ?? null, counts: { queued: newest } };
+}
+
+export function node(id: string, change: Partial<NodeView> = {}): NodeView {
+  return {
+    id,
+    role: id.startsWith('worker') ? 'worker' : 'server',
+    address: '127.0.0.1:3002',
+    status: 'ready',
+    eligible: true,
+    cpu: 10,
+    memory: 20,
+    slots: 2,
+    running: 0,
+    labels: {},
+    lastSeenAt: null,
+    leader: false,
+    ...change,
+  };
+}
