@@ -2,20 +2,18 @@ import type { ProposeResult } from '../consensus.ts';
 import type { LogIndex, ProposalId, ProposalOutcome, Term } from '../core/types.ts';
 
 interface Waiter<Result> {
+  readonly id: ProposalId;
   readonly resolve: (result: ProposeResult<Result>) => void;
   readonly sinceMs: number;
-}
-interface AppendedWaiter<Result> extends Waiter<Result> {
-  readonly id: ProposalId;
-  readonly term: Term;
+  /** Set by `appended`. */
+  term: Term | null;
 }
 
 /** Who waits for which proposal: from `propose` by its id, from `appended` on by its place in the log. */
 export class Proposals<Result> {
   readonly #onCommitted: (seconds: number) => void;
   readonly #proposed = new Map<ProposalId, Waiter<Result>>();
-  readonly #appended = new Map<LogIndex, AppendedWaiter<Result>>();
-  readonly #places = new Map<ProposalId, LogIndex>();
+  readonly #appended = new Map<LogIndex, Waiter<Result>>();
 
   constructor(onCommitted: (seconds: number) => void) {
     this.#onCommitted = onCommitted;
@@ -27,7 +25,7 @@ export class Proposals<Result> {
 
   add(id: ProposalId, nowMs: number): Promise<ProposeResult<Result>> {
     return new Promise((resolve) => {
-      this.#proposed.set(id, { resolve, sinceMs: nowMs });
+      this.#proposed.set(id, { id, resolve, sinceMs: nowMs, term: null });
     });
   }
 
@@ -39,20 +37,24 @@ export class Proposals<Result> {
       waiter.resolve(outcome);
       return;
     }
-    this.#appended.set(outcome.index, { ...waiter, id, term: outcome.term });
-    this.#places.set(id, outcome.index);
+    waiter.term = outcome.term;
+    this.#appended.set(outcome.index, waiter);
   }
 
+  /** These were appended, and what becomes of them will not be heard here. Rare, so the search may be slow. */
   unknown(ids: readonly ProposalId[], reason: string): void {
-    for (const id of ids) {
-      const index = this.#places.get(id);
-      if (index !== undefined) this.#take(index)?.resolve({ kind: 'unknown', reason });
+    const wanted = new Set(ids);
+    for (const [index, waiter] of [...this.#appended]) {
+      if (!wanted.has(waiter.id)) continue;
+      this.#appended.delete(index);
+      waiter.resolve({ kind: 'unknown', reason });
     }
   }
 
   applied(index: LogIndex, term: Term, result: Result, nowMs: number): void {
-    const waiter = this.#take(index);
+    const waiter = this.#appended.get(index);
     if (waiter === undefined) return;
+    this.#appended.delete(index);
     if (waiter.term !== term) {
       waiter.resolve({ kind: 'unknown', reason: 'another entry took its place' });
       return;
@@ -65,7 +67,7 @@ export class Proposals<Result> {
   skipped(through: LogIndex): void {
     for (const [index, waiter] of [...this.#appended]) {
       if (index > through) continue;
-      this.#take(index);
+      this.#appended.delete(index);
       waiter.resolve({
         kind: 'unknown',
         reason: 'its entry is inside a snapshot that came from another server',
@@ -79,14 +81,5 @@ export class Proposals<Result> {
     }
     this.#proposed.clear();
     this.#appended.clear();
-    this.#places.clear();
-  }
-
-  #take(index: LogIndex): AppendedWaiter<Result> | undefined {
-    const waiter = this.#appended.get(index);
-    if (waiter === undefined) return undefined;
-    this.#appended.delete(index);
-    this.#places.delete(waiter.id);
-    return waiter;
   }
 }
