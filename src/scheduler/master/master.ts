@@ -188,6 +188,9 @@ export class Master {
 
   #taskChanged(lead: Lead, task: TaskRecord, entry: AppliedEntry): void {
     const last = task.attempts.at(-1);
+    if (task.submitIndex === entry.index && task.timeline.length === 0) {
+      this.#options.writeLine(LINES.receivedPayload(task.id));
+    }
     switch (task.status) {
       case 'assigned':
       case 'running':
@@ -252,9 +255,7 @@ export class Master {
     this.#admit(lead, op.tasks.length);
     this.#submitting += op.tasks.length;
     try {
-      const result = await this.#wish(lead, op, text);
-      if (result.kind === 'submitted') this.#writeReceived(result);
-      return result;
+      return await this.#wish(lead, op, text);
     } finally {
       this.#submitting -= op.tasks.length;
       if (op.op === 'submit') this.#placer.submitDecided(op.tasks);
@@ -268,13 +269,6 @@ export class Master {
       ? 'too much is waiting to be written to the log'
       : `${waiting} tasks are not done yet, the limit is ${LIMITS.queuedTasksMax}`;
     throw new ApiError('QUEUE_FULL', message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
-  }
-
-  #writeReceived(result: Extract<OpResult, { kind: 'submitted' }>): void {
-    if (!result.accepted) return;
-    for (const item of result.items) {
-      if (item.kind === 'created') this.#options.writeLine(LINES.receivedPayload(item.id));
-    }
   }
 
   /**
