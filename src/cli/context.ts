@@ -63,7 +63,7 @@ function contextOf(command: Command): Context {
     terminal: new Terminal({
       format: flags.output,
       quiet: flags.quiet ?? false,
-      color: wantsColor(flags.color, process.env),
+      color: wantsColor(flags.color, process.env, process.stdout.isTTY),
     }),
     token,
     clb: () => (client ??= loadClient(flags.server, token)),

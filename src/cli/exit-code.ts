@@ -1,5 +1,6 @@
 /** Exit codes of the command line (docs/cli.md) and what an error says to the user. */
 import { constants } from 'node:os';
+import { CommanderError } from 'commander';
 import type { TaskView } from '../api/tasks.ts';
 import { AddressError } from '../sdk/address.ts';
 import { ClbError, NoServerError } from '../sdk/errors.ts';
@@ -70,6 +71,8 @@ export function exitCodeOfError(error: unknown, ofTask = false): number {
 
 function plainExitCode(error: unknown): number {
   if (error instanceof CliError) return error.exitCode;
+  // Commander's own code for a usage error is 1; after --help and --version it throws with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof AddressError) return EXIT.usage;
   if (error instanceof ClbError) {
     switch (error.code) {
@@ -91,6 +94,8 @@ function plainExitCode(error: unknown): number {
 
 /** What went wrong and what to do about it, one line each. */
 export function explain(error: unknown): readonly string[] {
+  // It has been said already.
+  if (error instanceof CommanderError) return [];
   if (!(error instanceof Error)) return [String(error)];
   if (!(error instanceof ClbError)) return error.message === '' ? [] : [error.message];
   const lines = error instanceof NoServerError ? [noServerText(error)] : [error.message];

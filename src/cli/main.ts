@@ -1,5 +1,4 @@
 /** Entry of the `clb` command: parses, runs, maps what went wrong to an exit code. */
-import { CommanderError } from 'commander';
 import { EXIT, exitCodeOfError, explain } from './exit-code.ts';
 import { buildProgram, isNodeCommand } from './program.ts';
 
@@ -22,8 +21,6 @@ async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv]);
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok;
   } catch (error) {
-    // Commander has said itself what is wrong; its own code for it is 1.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const lines = explain(error);
     // The supervisor of a node (`clb up`) has been told, and tells it.
     const told = runsNode && process.send !== undefined;

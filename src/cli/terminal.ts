@@ -80,6 +80,6 @@ export function writeTo(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<
 }
 
 /** Whether to color: a terminal, and neither --no-color nor NO_COLOR (no-color.org: set and not empty). */
-export function wantsColor(flag: boolean, env: NodeJS.ProcessEnv): boolean {
-  return flag && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb' && process.stdout.isTTY;
+export function wantsColor(flag: boolean, env: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  return flag && isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 }

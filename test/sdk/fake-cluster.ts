@@ -79,6 +79,11 @@ export class FakeCluster implements FakeRoutes {
     return this.servers.reduce((sum, server) => sum + server.count(method, path), 0);
   }
 
+  /** As if someone else had submitted it. */
+  submitted(request: TaskRequest): TaskView {
+    return this.#submit(request, null).task;
+  }
+
   startTask(id: string, node = 'worker1'): void {
     const task = this.#find(id);
     task.output.push({ stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) });
