@@ -9,11 +9,14 @@
 import type { AttemptRef, WorkerToMaster } from '../link/protocol.ts';
 import { attemptKey } from '../link/messages.ts';
 import type { Ending, Executor, ExecutorHoldings, KillWhy, LaunchOrder } from './executor.ts';
+import { monotonicMs } from './monotonic.ts';
 import type { KeptEnding, Outbox, OutboxRecord } from './outbox.ts';
 
 export const ATTEMPT_LIMITS = {
   /** Endings on their way to the master and not yet recorded; the next ones wait. Characters of output, roughly bytes. */
   inflightCharsMax: 8 * 1024 * 1024,
+  /** Without an answer for this long (on a link that works), an ending is sent once more. */
+  resendMs: 10_000,
   /** Recorded attempts remembered, so that a late order to run one of them is ignored. */
   recordedMax: 10_000,
 } as const;
@@ -46,7 +49,8 @@ export class Attempts {
   #reporter: Reporter | null = null;
   /** Ended, durable, and not yet sent on this connection. */
   #toSend: Attempt[] = [];
-  #inflight = new Map<string, number>();
+  /** Sent on this connection, oldest first. */
+  #inflight = new Map<string, { readonly chars: number; readonly sentAtMs: number }>();
   #inflightChars = 0;
   #emptyWaiters: (() => void)[] = [];
 
@@ -156,7 +160,7 @@ export class Attempts {
     const key = attemptKey(ref);
     const attempt = this.#attempts.get(key);
     if (attempt?.phase !== 'ended') return;
-    this.#inflightChars -= this.#inflight.get(key) ?? 0;
+    this.#inflightChars -= this.#inflight.get(key)?.chars ?? 0;
     this.#inflight.delete(key);
     this.#forget(attempt);
     this.#recorded.add(key);
@@ -169,6 +173,18 @@ export class Attempts {
     this.#pump();
   }
 
+  /** The master may have failed to record an ending and yet be the master: asks again after a while. */
+  resendStale(nowMs: number): void {
+    for (const [key, { chars, sentAtMs }] of this.#inflight) {
+      if (nowMs - sentAtMs < ATTEMPT_LIMITS.resendMs) break;
+      this.#inflight.delete(key);
+      this.#inflightChars -= chars;
+      const attempt = this.#attempts.get(key);
+      if (attempt?.phase === 'ended') this.#toSend.push(attempt);
+    }
+    this.#pump();
+  }
+
   onStarted(ref: AttemptRef): void {
     const attempt = this.#attempts.get(attemptKey(ref));
     if (attempt?.phase !== 'running') return;
@@ -177,6 +193,10 @@ export class Attempts {
   }
 
   onEnded(ref: AttemptRef, ending: Ending): void {
+    if (this.#recorded.has(attemptKey(ref))) {
+      this.#executor.acknowledge(ref); // again: it has not heard of it
+      return;
+    }
     // Unknown: this folder's outbox was lost, but not what the executor keeps. The master knows what to make of it.
     const attempt = this.#attempts.get(attemptKey(ref)) ?? this.#add(ref, null);
     if (attempt.phase === 'ended') this.#executor.acknowledge(ref);
@@ -267,7 +287,7 @@ export class Attempts {
       if (attempt === undefined || attempt.ending === null) continue;
       if (this.#inflightChars > ATTEMPT_LIMITS.inflightCharsMax) break;
       const chars = charsOf(attempt.ending);
-      this.#inflight.set(attemptKey(attempt.ref), chars);
+      this.#inflight.set(attemptKey(attempt.ref), { chars, sentAtMs: monotonicMs() });
       this.#inflightChars += chars;
       reporter.send({ ...attempt.ending, task: attempt.ref.task, token: attempt.ref.token });
       if (attempt.ending.kind === 'finished') reporter.onResultSent(attempt.ref.task);

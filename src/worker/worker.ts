@@ -298,6 +298,7 @@ export class Worker {
     connection.link.send({ kind: 'heartbeat', seq: this.#heartbeatSeq, sample: this.#sampler.take() });
     const busy = (this.#attempts?.size ?? 0) > 0;
     if (busy) this.#sampler.touch();
+    this.#attempts?.resendStale(nowMs);
     this.#heartbeatTimer = setTimeout(() => this.#beat(), busy ? LEASE.heartbeatMs : WORKER.idleHeartbeatMs);
   }
 
