@@ -87,6 +87,8 @@ export class LevelBatches {
   }
 
   async #write(): Promise<void> {
+    // What is added in the same turn goes into the first batch already.
+    await Promise.resolve();
     while (this.#waiters.length > 0) {
       const ops = this.#waiting;
       const waiters = this.#waiters;
