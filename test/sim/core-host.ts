@@ -209,6 +209,7 @@ export class CoreHost implements Host<ListResult> {
       for (const entry of entries) this.#apply(entry);
       const last = entries.at(-1);
       if (last !== undefined) this.#input({ kind: 'applied', index: last.index });
+      if (this.#isDead) return;
       this.#readsApplied();
       this.#takeSnapshotIfDue();
       this.#applyNext();

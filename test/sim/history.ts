@@ -94,6 +94,7 @@ export class History {
     }
     if (status.commitIndex > before.commitIndex) this.#observeCommit(node, before);
     if (status.role === 'leader') this.#observePeers(node);
+    this.#observeDurable(node, seen, before);
     seen.status = status;
   }
 
@@ -368,6 +369,23 @@ export class History {
       () => `${before.voters.join()} → ${config.voters.join()} at ${index}`,
     );
     this.#config = config;
+  }
+
+  /** I9: what a node believes of its own disk is true. */
+  #observeDurable({ id, status }: NodeView, seen: Seen, before: RaftStatus): void {
+    const { durableIndex, lastIndex } = status;
+    if (durableIndex === before.durableIndex && lastIndex === before.lastIndex) return;
+    check(
+      durableIndex <= lastIndex,
+      'I9',
+      () => `${id} believes to have ${durableIndex} of ${lastIndex} on disk`,
+    );
+    const term = seen.terms[durableIndex] ?? null;
+    check(
+      holds(this.#durable(id), durableIndex, term),
+      'I9',
+      () => `${id} believes to have ${durableIndex}@${String(term)} on disk`,
+    );
   }
 
   /** I10: what a leader believes of a follower of its term is true. */

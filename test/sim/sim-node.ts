@@ -130,6 +130,14 @@ export class SimNode {
     });
   }
 
+  /** An answer of the process now running: one that has died in the meantime gives none. */
+  whileAlive<T>(answer: (value: T) => void): (value: T) => void {
+    const life = this.#life;
+    return (value) => {
+      if (life === this.#life) answer(value);
+    };
+  }
+
   observe(): void {
     const host = this.#host;
     if (host === null) return;

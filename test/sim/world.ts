@@ -186,12 +186,12 @@ export class World {
       nodes: ids,
       propose: (id, payload, done) => {
         const node = this.#node(id);
-        node.touch((host) => host.propose(payload, done));
+        node.touch((host) => host.propose(payload, node.whileAlive(done)));
         return node.isUp;
       },
       read: (id, done) => {
         const node = this.#node(id);
-        node.touch((host) => host.read(done));
+        node.touch((host) => host.read(node.whileAlive(done)));
         return node.isUp;
       },
       appliedIndex: (id) => this.#node(id).host?.appliedIndex() ?? 0,
