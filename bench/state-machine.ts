@@ -5,25 +5,16 @@
 import { encodeEntry } from '../src/scheduler/state/ops.ts';
 import type { Op } from '../src/scheduler/state/ops.ts';
 import { TaskMachine } from '../src/scheduler/task-machine.ts';
-import type { LogIndex, NodeId, Term } from '../src/raft/core/types.ts';
+import type { LogIndex, Term } from '../src/raft/core/types.ts';
+import { restoreMachine } from '../test/scheduler/machine-driver.ts';
+import { MemoryKv } from '../test/scheduler/memory-kv.ts';
 
 const TASKS = Number(process.argv[2] ?? 200_000);
 const PER_ENTRY = 64;
 
-const store = new Map<string, Uint8Array>();
-const kv = {
-  get: (key: string) => store.get(key),
-  rangeSync: () => [],
-  async *iterate(): AsyncIterable<never> {},
-  view: () => ({ iterate: () => kv.iterate(), close: () => Promise.resolve() }),
-};
-
+const kv = new MemoryKv();
 const machine = new TaskMachine();
-await machine.restore(
-  { index: 0 as LogIndex, term: 0 as Term, config: { voters: ['server1' as NodeId], learners: [] } },
-  kv.iterate(),
-  kv,
-);
+await restoreMachine(machine, 0, 0, [], kv);
 let events = 0;
 machine.observe({ applied: (entry) => void (events += entry.events.length) });
 
@@ -36,7 +27,7 @@ function apply(ops: readonly Op[]): void {
     ops.map((op) => JSON.stringify(op)),
   );
   machine.apply({ index: index as LogIndex, term: 1 as Term, payload });
-  for (const op of machine.takeDirty()) if (op.kind === 'put') store.set(op.key, op.value);
+  kv.write(machine.takeDirty());
 }
 
 function submits(from: number): Op[] {
@@ -127,10 +118,12 @@ const snapshot = machine.snapshot();
 console.log(
   `freezing ${machine.state.tasks.liveCount} live tasks: ${(performance.now() - freezing).toFixed(1)} ms`,
 );
+const chunks: Uint8Array[] = [];
 let bytes = 0;
 let longest = 0;
 let last = performance.now();
 for await (const chunk of snapshot) {
+  chunks.push(chunk);
   bytes += chunk.byteLength;
   longest = Math.max(longest, performance.now() - last);
   last = performance.now();
@@ -140,4 +133,10 @@ report(
   machine.state.tasks.liveCount,
   freezing,
 );
-console.log(`events: ${events}`);
+
+const restoring = performance.now();
+const restored = new TaskMachine();
+await restoreMachine(restored, index, 1, chunks, kv);
+report('restored', restored.state.tasks.liveCount + restored.state.tasks.archive.size, restoring);
+if (restored.stateHash() !== machine.stateHash()) throw new Error('the restored state is another one');
+if (events === 0) throw new Error('nothing was reported');

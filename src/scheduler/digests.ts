@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { SubmitItem } from '../api/cluster.ts';
 
 /** 192 bits of SHA-256 are kept of each digest: a million of them are held in memory. */
@@ -15,14 +15,17 @@ export function contentDigest(item: Pick<SubmitItem, 'request' | 'retryOf'>): st
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, DIGEST_CHARS);
+  return hash('sha256', text, 'base64url').slice(0, DIGEST_CHARS);
 }
 
-/** JSON with the keys of every object in order. */
+/** JSON with the keys of every object in order. By hand: JSON.stringify with a replacer costs several times as much. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  const fields = value as Readonly<Record<string, unknown>>;
+  const parts: string[] = [];
+  for (const key of Object.keys(fields).sort()) {
+    if (fields[key] !== undefined) parts.push(`${JSON.stringify(key)}:${canonical(fields[key])}`);
+  }
+  return `{${parts.join(',')}}`;
 }

@@ -89,9 +89,16 @@ export function taskEvents(task: TaskRecord): readonly TaskEvent[] {
   ];
 }
 
-/** ISO 8601 in UTC with milliseconds. */
+let lastMs = 0;
+let lastText = '1970-01-01T00:00:00.000Z';
+
+/** ISO 8601 in UTC with milliseconds. Remembers the latest: what one entry did happened at one time. */
 export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== lastMs) {
+    lastText = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastText;
 }
 
 function isoTimeOrNull(ms: number | null): string | null {

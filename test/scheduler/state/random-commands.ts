@@ -1,5 +1,6 @@
 import type { Op } from '../../../src/scheduler/state/ops.ts';
-import { MachineDriver, newTask, registration, taskResult } from '../machine-driver.ts';
+import type { MachineDriver } from '../machine-driver.ts';
+import { newTask, registration, taskResult } from '../machine-driver.ts';
 import type { Random } from './random.ts';
 
 const NODES = ['n1', 'n2', 'n3'];
