@@ -149,12 +149,12 @@ export class TestCluster {
 /** Polls (the outside state of several nodes has no single event) until `probe` gives something. */
 export async function until<T>(
   what: string,
-  probe: () => T | undefined | false,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
   limitMs = 15_000,
 ): Promise<T> {
   const endMs = performance.now() + limitMs;
   for (;;) {
-    const found = probe();
+    const found = await probe();
     if (found !== undefined && found !== false) return found;
     if (performance.now() > endMs) throw new Error(`waited ${limitMs} ms in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
