@@ -18,14 +18,9 @@ import type {
   SnapshotMeta,
   Term,
 } from './core/types.ts';
-import { Applier } from './node/applier.ts';
-import { Flusher } from './node/flusher.ts';
-import { Proposals } from './node/proposals.ts';
-import { ReadBarriers } from './node/read-barriers.ts';
-import { SnapshotReceiver } from './node/snapshot-receiver.ts';
-import { SnapshotSender } from './node/snapshot-sender.ts';
-import { isStopped, SnapshotWriter } from './node/snapshot-writer.ts';
-import { Ticker } from './node/ticker.ts';
+import { createParts } from './node/parts.ts';
+import type { Parts } from './node/parts.ts';
+import { isStopped } from './node/snapshot-writer.ts';
 import type { RaftLogger } from './raft-logger.ts';
 import { noMetrics } from './raft-metrics.ts';
 import type { RaftMetrics } from './raft-metrics.ts';
@@ -66,15 +61,7 @@ export class RaftNode<Result> implements Consensus<Result> {
   readonly #metrics: RaftMetrics;
   readonly #core: RaftCore;
   readonly #storage: KvRaftStorage;
-  readonly #flusher: Flusher;
-  readonly #applier: Applier<Result>;
-  readonly #commands: Proposals<Result>;
-  readonly #configs: Proposals<null>;
-  readonly #barriers: ReadBarriers;
-  readonly #snapshots: SnapshotWriter;
-  readonly #sender: SnapshotSender;
-  readonly #receiver: SnapshotReceiver;
-  readonly #ticker: Ticker;
+  readonly #parts: Parts<Result>;
   readonly #roleListeners = new Set<(change: RoleChange) => void>();
   #life: Life = 'new';
   readonly #inputs: Input[] = [];
@@ -87,84 +74,22 @@ export class RaftNode<Result> implements Consensus<Result> {
   #ending: Promise<void> | null = null;
 
   private constructor(options: RaftNodeOptions<Result>, storage: KvRaftStorage, recovered: RecoveredState) {
-    const { machine, timers, random, transport, log, id } = options;
     this.#options = options;
     this.#settings = { ...RAFT_DEFAULTS, ...options.settings };
     this.#metrics = options.metrics ?? noMetrics;
     this.#storage = storage;
-    this.#core = new RaftCore(coreConfig(id, this.#settings), recovered, random);
+    this.#core = new RaftCore(coreConfig(options.id, this.#settings), recovered, options.random);
     this.#appliedTerm = recovered.snapshot.term;
-    const settings = this.#settings;
-    const onFailed = (error: unknown): void => this.#fail(error);
-    const send = (message: Message): void => transport.send(message.to, message);
-    const committed = (seconds: number): void => this.#metrics.committed(seconds);
-    this.#commands = new Proposals(committed);
-    this.#configs = new Proposals(committed);
-    this.#flusher = new Flusher({
-      storage,
-      takeDirty: () => machine.takeDirty(),
-      timers,
-      metrics: this.#metrics,
-      onPersisted: (writeId) => this.#input({ kind: 'persisted', writeId }),
-      onFailed,
-    });
-    this.#applier = new Applier<Result>({
-      machine,
-      commands: this.#commands,
-      configs: this.#configs,
-      timers,
-      sliceMs: settings.applySliceMs,
-      appliedIndex: recovered.snapshot.index,
-      onApplied: (last, entries, bytes) => this.#applied(last, entries, bytes),
-      onFailed,
-    });
-    this.#barriers = new ReadBarriers({
-      timers,
-      timeoutMs: settings.readBarrierMs,
-      ask: (readId) => this.#input({ kind: 'readIndex', readId }),
-      appliedIndex: () => this.#applier.appliedIndex,
-    });
-    this.#snapshots = new SnapshotWriter({
-      machine,
-      storage,
-      flusher: this.#flusher,
-      timers,
-      random,
-      metrics: this.#metrics,
-      everyEntries: settings.snapshotEveryEntries,
-      everyBytes: settings.snapshotEveryBytes,
-      trailing: { entries: settings.trailingEntries, bytes: settings.trailingBytes },
-      onTaken: (meta, compactThrough) => this.#input({ kind: 'snapshotTaken', meta, compactThrough }),
-    });
-    this.#sender = new SnapshotSender({
-      self: id,
-      storage,
-      storedAt: (index, key, value) => machine.storedAt(index, key, value),
-      send,
-      timers,
-      log,
-      resendMs: settings.chunkResendMs,
-      resendsMax: settings.chunkResendsMax,
-      onEnded: (to, meta, ok) => this.#input({ kind: 'snapshotSent', to, meta, ok }),
-      onFailed,
-    });
-    this.#receiver = new SnapshotReceiver({
-      self: id,
-      storage,
-      flusher: this.#flusher,
-      send,
-      log,
-      currentTerm: () => this.#core.status().term,
-      install: (meta, totals, generation) => this.#install(meta, totals, generation),
-      onBegin: () => this.#snapshots.abort(),
-      onFailed,
-    });
-    this.#ticker = new Ticker({
-      timers,
-      tickMs: settings.tickMs,
-      ticksPerTurnMax: settings.ticksPerTurnMax,
-      onTick: () => this.#input({ kind: 'tick' }),
-    });
+    this.#parts = createParts<Result>(
+      { ...options, settings: this.#settings, metrics: this.#metrics, storage, recovered },
+      {
+        input: (input) => this.#input(input),
+        applied: (through, entries, bytes) => this.#applied(through, entries, bytes),
+        install: (meta, totals, generation) => this.#install(meta, totals, generation),
+        currentTerm: () => this.#core.status().term,
+        fail: (error) => this.#fail(error),
+      },
+    );
   }
 
   /**
@@ -194,14 +119,14 @@ export class RaftNode<Result> implements Consensus<Result> {
     transport.onMessage = (message) => this.#receive(message);
     transport.onPeerLost = (peer) => this.#input({ kind: 'peerUnreachable', peer });
     transport.start();
-    this.#ticker.start();
+    this.#parts.ticker.start();
   }
 
   /** Orderly end: hands over the lead if it has it, writes what is due, closes store and transport. */
   async stop(): Promise<void> {
     if (this.#life === 'running') {
       await this.#handOver();
-      await this.#flusher.drain();
+      await this.#parts.flusher.drain();
     }
     await this.#end('the server was stopped');
   }
@@ -220,7 +145,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     const id = this.#nextProposalId++ as ProposalId;
     if (this.#proposals.length === 0) this.#options.timers.soon(() => this.#proposeGathered());
     this.#proposals.push({ id, payload });
-    return this.#commands.add(id, this.#options.timers.nowMs());
+    return this.#parts.commands.add(id, this.#options.timers.nowMs());
   }
 
   /** A membership change: one server added, removed, promoted or demoted. `applied` once it is committed. */
@@ -228,14 +153,14 @@ export class RaftNode<Result> implements Consensus<Result> {
     const refusal = this.#refusal();
     if (refusal !== null) return Promise.resolve(refusal);
     const id = this.#nextProposalId++ as ProposalId;
-    const result = this.#configs.add(id, this.#options.timers.nowMs());
+    const result = this.#parts.configs.add(id, this.#options.timers.nowMs());
     this.#input({ kind: 'proposeConfig', id, config });
     return result;
   }
 
   readBarrier(): Promise<ReadBarrierResult> {
     if (this.#life !== 'running') return Promise.resolve({ kind: 'notLeader', leader: null });
-    return this.#barriers.wait();
+    return this.#parts.barriers.wait();
   }
 
   /** Asks the leader (only it obeys) to hand over to `to`. Resolves true once `to` is known to lead. */
@@ -248,14 +173,14 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   /** Takes a snapshot now. @returns null if it could not be finished (one from the leader came, or the node ended) */
   async takeSnapshot(): Promise<SnapshotMeta | null> {
-    if (this.#life !== 'running' || this.#receiver.isActive) return null;
-    const index = this.#applier.appliedIndex;
+    if (this.#life !== 'running' || this.#parts.receiver.isActive) return null;
+    const index = this.#parts.applier.appliedIndex;
     if (index <= this.#storage.snapshot.index) {
       const { term, config } = this.#storage.snapshot;
       return { index, term, config };
     }
     try {
-      return await this.#snapshots.take({
+      return await this.#parts.snapshots.take({
         index,
         term: this.#appliedTerm,
         config: this.#core.configAt(index),
@@ -296,7 +221,8 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   #refusal(): Exclude<ProposeResult<never>, { kind: 'applied' }> | null {
     if (this.#life !== 'running') return { kind: 'notLeader', leader: null };
-    if (this.#commands.count + this.#configs.count < this.#settings.waitingProposalsMax) return null;
+    if (this.#parts.commands.count + this.#parts.configs.count < this.#settings.waitingProposalsMax)
+      return null;
     return { kind: 'overloaded', limit: 'waitingProposalsMax' };
   }
 
@@ -344,36 +270,36 @@ export class RaftNode<Result> implements Consensus<Result> {
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case 'persist':
-        this.#flusher.persist(effect);
+        this.#parts.flusher.persist(effect);
         break;
       case 'send':
         this.#options.transport.send(effect.message.to, effect.message);
         break;
       case 'apply':
-        this.#applier.enqueue(effect.entries);
+        this.#parts.applier.enqueue(effect.entries);
         break;
       case 'sendSnapshot':
-        this.#sender.send(effect.to, effect.term);
+        this.#parts.sender.send(effect.to, effect.term);
         break;
       case 'receiveSnapshotChunk':
-        this.#receiver.receive(effect.message);
+        this.#parts.receiver.receive(effect.message);
         break;
       case 'snapshotAcked':
-        this.#sender.acked(effect.message);
+        this.#parts.sender.acked(effect.message);
         break;
       case 'proposalOutcome':
-        this.#commands.outcome(effect.id, effect.outcome);
-        this.#configs.outcome(effect.id, effect.outcome);
+        this.#parts.commands.outcome(effect.id, effect.outcome);
+        this.#parts.configs.outcome(effect.id, effect.outcome);
         break;
       case 'proposalsUnknown':
-        this.#commands.unknown(effect.ids, 'the lead was lost before it was committed');
-        this.#configs.unknown(effect.ids, 'the lead was lost before it was committed');
+        this.#parts.commands.unknown(effect.ids, 'the lead was lost before it was committed');
+        this.#parts.configs.unknown(effect.ids, 'the lead was lost before it was committed');
         break;
       case 'readReady':
-        this.#barriers.ready(effect.readId, effect.index);
+        this.#parts.barriers.ready(effect.readId, effect.index);
         break;
       case 'readFailed':
-        this.#barriers.failed(effect.readId, effect.leader);
+        this.#parts.barriers.failed(effect.readId, effect.leader);
         break;
       case 'roleChanged':
         this.#roleChanged({ role: effect.role, term: effect.term, leader: effect.leader });
@@ -383,7 +309,7 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   #roleChanged(change: RoleChange): void {
     if (change.role === 'candidate') this.#metrics.electionStarted();
-    if (change.role !== 'leader') this.#sender.cancelAll();
+    if (change.role !== 'leader') this.#parts.sender.cancelAll();
     this.#options.log.info(
       `raft: ${change.role} in term ${change.term}, leader ${change.leader ?? 'unknown'}`,
     );
@@ -392,8 +318,8 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   #applied(through: LogIndex, entries: number, bytes: number): void {
     this.#appliedTerm = this.#core.entries(through, through)[0]?.term ?? this.#appliedTerm;
-    this.#barriers.applied(through);
-    const isSnapshotDue = this.#snapshots.applied(entries, bytes);
+    this.#parts.barriers.applied(through);
+    const isSnapshotDue = this.#parts.snapshots.applied(entries, bytes);
     this.#input({ kind: 'applied', index: through });
     if (isSnapshotDue) void this.takeSnapshot();
   }
@@ -402,16 +328,16 @@ export class RaftNode<Result> implements Consensus<Result> {
   async #install(meta: SnapshotMeta, totals: ChunkTotals, generation: number): Promise<boolean> {
     if (this.#core.status().commitIndex >= meta.index) return false;
     this.#isInstalling = true;
-    this.#applier.freeze();
-    await this.#flusher.background(() => this.#storage.composeInstall(meta, totals, generation));
+    this.#parts.applier.freeze();
+    await this.#parts.flusher.background(() => this.#storage.composeInstall(meta, totals, generation));
     await this.#options.machine.restore(meta, this.#storage.readSnapshot(), this.#storage.machine);
     if (this.#life !== 'running') return false;
-    this.#commands.skipped(meta.index);
-    this.#configs.skipped(meta.index);
+    this.#parts.commands.skipped(meta.index);
+    this.#parts.configs.skipped(meta.index);
     this.#appliedTerm = meta.term;
-    this.#applier.resumeAfter(meta.index);
+    this.#parts.applier.resumeAfter(meta.index);
     this.#input({ kind: 'snapshotInstalled', meta });
-    this.#barriers.applied(meta.index);
+    this.#parts.barriers.applied(meta.index);
     this.#isInstalling = false;
     return true;
   }
@@ -462,15 +388,15 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   async #endOnce(reason: string): Promise<void> {
     this.#life = 'over';
-    this.#ticker.stop();
-    this.#applier.freeze();
-    this.#snapshots.abort();
-    this.#sender.cancelAll();
-    this.#commands.endAll(reason);
-    this.#configs.endAll(reason);
-    this.#barriers.endAll(reason);
+    this.#parts.ticker.stop();
+    this.#parts.applier.freeze();
+    this.#parts.snapshots.abort();
+    this.#parts.sender.cancelAll();
+    this.#parts.commands.endAll(reason);
+    this.#parts.configs.endAll(reason);
+    this.#parts.barriers.endAll(reason);
     const closing = this.#options.transport.close();
-    await this.#flusher.stop();
+    await this.#parts.flusher.stop();
     await closing;
     await this.#storage.close();
   }
