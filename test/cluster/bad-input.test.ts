@@ -130,7 +130,7 @@ print('left them behind')`,
   });
 
   it('is not Python, has no interpreter, no program, no folder: failed with the reason', async () => {
-    const notPython = await run({ script: 'this is not python' });
+    const notPython = await run({ script: 'this is not: python' });
     assert.deepEqual([notPython.status, notPython.result?.exitCode], ['failed', 1]);
     assert.match(notPython.result!.stderr, /SyntaxError/);
     const noInterpreter = await run({ script: 'puts 1', interpreter: 'no-such-interpreter' });

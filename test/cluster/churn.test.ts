@@ -49,13 +49,18 @@ describe('churn', { timeout: 600_000 }, () => {
       for (let n = next++; n < TASKS; n = next++) {
         await submit(n);
         // Spread over the kills: at most so many ahead of what is finished.
-        if (n % 25 === 24)
-          await eventually('the backlog is short', async () => (await backlog()) < 60, 120_000);
+        if (n % 25 === 24) await eventually('the backlog is short', backlogIsShort, 120_000);
       }
     };
-    const backlog = async (): Promise<number> => {
+    /** Throws what is still open, for the message of a time-out. */
+    const backlogIsShort = async (): Promise<boolean> => {
       const { counts } = await cluster.getAny<{ counts: Record<string, number> }>('/v1/tasks?limit=1');
-      return counts['queued']! + counts['assigned']! + counts['running']!;
+      if (counts['queued']! + counts['assigned']! + counts['running']! < 60) return true;
+      const open = (await cluster.allTasks()).filter((task) => !isFinal(task.status));
+      const sample = open
+        .slice(-8)
+        .map(({ id, status, pendingReason, attempts }) => ({ id, status, pendingReason, attempts }));
+      throw new Error(JSON.stringify({ counts, kills, sample }));
     };
     const killer = async (): Promise<void> => {
       for (;;) {

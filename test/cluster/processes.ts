@@ -304,7 +304,7 @@ export class ProcessCluster {
 /** Processes (launchers) that have the node's data folder in their command line, by the process table. */
 export function launcherPids(dataDir: string): number[] {
   return processesMatching(
-    (commandLine) => commandLine.includes(`${dataDir}/`) && commandLine.includes('launcher'),
+    (commandLine) => commandLine.includes(`${dataDir}/`) && /launcher.main\.[jt]s/.test(commandLine),
   );
 }
 

@@ -1,0 +1,133 @@
+/// <reference lib="dom" />
+/**
+ * Goal: the page in a real Chromium against a real cluster: generate, send, watch the result arrive with no reload; stop the
+ * master through its page while a payload is in flight and see it finish; send again. Needs Debian's chromium; says so
+ * loudly where there is none, and counts as skipped. CLB_SCREENSHOTS=FOLDER keeps pictures of what it saw.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import type { NodeView } from '../../src/api/views.ts';
+import { ProcessCluster } from '../cluster/processes.ts';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+);
+if (CHROMIUM === undefined)
+  console.error('SKIPPED: the browser test needs chromium (apt-get install chromium)');
+
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const SHORT_PAYLOAD = 'import time\ntime.sleep(1)\nprint(20 + 22)\n';
+const LONGER_PAYLOAD = 'import time\ntime.sleep(6)\nprint("still here")\n';
+
+describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, timeout: 180_000 }, () => {
+  let cluster: ProcessCluster;
+  let browser: Browser;
+  let page: Page;
+  const problems: string[] = [];
+  let loads = 0;
+
+  before(async () => {
+    cluster = await ProcessCluster.start();
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: QUIET });
+    page = await browser.newPage({ viewport: { width: 1_280, height: 900 } });
+    page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
+    page.on('console', (message) => {
+      // A node that is stopped on purpose refuses requests; the browser notes each refusal as an error of its own.
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+        problems.push(message.text());
+    });
+    page.on('load', () => (loads += 1));
+    await page.goto(cluster.url('client', '/'));
+  });
+  after(async () => {
+    await browser.close();
+    await cluster.destroy();
+  });
+
+  const picture = async (name: string): Promise<void> => {
+    const folder = process.env['CLB_SCREENSHOTS'];
+    if (folder === undefined) return;
+    mkdirSync(folder, { recursive: true });
+    await page.screenshot({ path: join(folder, `${name}.png`) });
+  };
+  const send = async (payload: string): Promise<void> => {
+    await page.getByRole('button', { name: 'Generate Payload' }).click();
+    const editor = page.getByTestId('payload-input');
+    assert.match(await editor.inputValue(), /import time/, 'the generated payload');
+    await editor.fill(payload);
+    await page.getByRole('button', { name: 'Send Payload' }).click();
+    await page.waitForFunction(() => document.querySelector('textarea')?.value === '');
+  };
+  /** In the row's result, not in the payload's preview beside it. */
+  const resultShown = (text: string): Promise<void> =>
+    page
+      .getByTestId('task-result')
+      .filter({ hasText: text })
+      .first()
+      .waitFor({ state: 'visible', timeout: 60_000 });
+
+  it('generates, sends, and shows the result by itself', async () => {
+    await send(SHORT_PAYLOAD);
+    await resultShown('42');
+    await page
+      .getByText(/succeeded/i)
+      .first()
+      .waitFor({ state: 'visible' });
+    await picture('1-result');
+  });
+
+  it('survives the master being stopped through the page with a payload in flight', async () => {
+    await send(LONGER_PAYLOAD);
+    await page
+      .getByText(/running/i)
+      .first()
+      .waitFor({ state: 'visible' });
+    const { nodes } = await cluster.getAny<{ nodes: readonly NodeView[] }>('/v1/nodes');
+    const master = nodes.find((node) => node.leader)!.id;
+    await page.locator(`[data-testid=node][data-node="${master}"]`).getByTestId('node-stop').click();
+    await page
+      .locator(`[data-node="${master}"]`)
+      .getByRole('button', { name: /start/i })
+      .waitFor({ state: 'visible' });
+    await picture('2-master-stopped');
+    await resultShown('still here');
+    await picture('3-finished-anyway');
+  });
+
+  it('takes the next payload, and the stopped node back', async () => {
+    await send(SHORT_PAYLOAD.replace('20 + 22', '50 + 27'));
+    await resultShown('77');
+    await page
+      .getByRole('button', { name: /^start/i })
+      .first()
+      .click();
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll('button')].every((button) => !/^start/i.test(button.textContent)),
+    );
+    await picture('4-all-back');
+  });
+
+  it('needed no reload, threw nothing, and fits a phone in the dark', async () => {
+    assert.equal(loads, 1);
+    assert.deepEqual(problems, []);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.ok(overflow <= 0, `scrolls sideways by ${overflow} px`);
+    await picture('5-phone-dark');
+  });
+});
