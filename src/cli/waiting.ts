@@ -1,7 +1,7 @@
 /** What the commands have in common that end with a task's own exit code. */
 import type { TaskView } from '../api/tasks.ts';
 import { CliError, exitCodeOfError, explain } from './exit-code.ts';
-import { duration, taskExit } from './format.ts';
+import { taskExit } from './format.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs `work`; failures of CLB itself end the command with 125. */
@@ -19,9 +19,7 @@ export function tellEnd(terminal: Terminal, task: TaskView): void {
   const reason = task.attempts.at(-1)?.reason ?? task.pendingReason;
   const how = task.status.replace('_', ' ');
   const exit = task.status === 'failed' && taskExit(task) !== '-' ? ` (${exitText(task)})` : '';
-  const after =
-    task.status === 'timed_out' && task.timeoutMs !== null ? ` after ${duration(task.timeoutMs)}` : '';
-  terminal.note(`clb: task ${task.id} ${how}${after}${exit}${reason === null ? '' : `: ${reason}`}`);
+  terminal.note(`clb: task ${task.id} ${how}${exit}${reason === null ? '' : `: ${reason}`}`);
 }
 
 function exitText(task: TaskView): string {

@@ -24,7 +24,14 @@ type Show<Row> = (rows: readonly Row[], state: string | null) => void;
 const REDRAW_MS = 250;
 /** Without any event: ages and loads change all the same. */
 const REFRESH_MS = 2_000;
-const CLEAR_AND_HOME = '\u001b[H\u001b[2J\u001b[3J';
+/** Drawn over what is there, not cleared first: no flicker, and the lines scrolled back stay. */
+const HOME = '\u001b[H';
+const CLEAR = '\u001b[2J';
+const ERASE_LINE_END = '\u001b[K';
+const ERASE_BELOW = '\u001b[J';
+/** A line that is too long is cut, it must not push others down. */
+const WRAP_OFF = '\u001b[?7l';
+const WRAP_ON = '\u001b[?7h';
 
 /** Ends only by Ctrl-C (130) or an error that does not pass by itself. */
 export async function watch<Row>(context: Context, watched: Watched<Row>): Promise<void> {
@@ -32,50 +39,61 @@ export async function watch<Row>(context: Context, watched: Watched<Row>): Promi
   const draws = terminal.isInteractive && terminal.format === 'table' && !terminal.quiet;
   const show = draws ? redraw(terminal, watched) : printChanges(terminal, watched);
   const clb = await context.clb();
-  await interruptible(
-    async (signal) => {
-      const wake = new Wake();
-      const listen = async (): Promise<void> => {
-        const ring = (): void => wake.ring();
-        for await (const { events } of clb.subscribe({ signal, onOpen: ring, onReset: ring })) {
-          if (events.some(watched.concerns)) ring();
+  if (draws) process.stdout.write(WRAP_OFF + CLEAR);
+  try {
+    await interruptible(
+      async (signal) => {
+        const wake = new Wake();
+        const listen = async (): Promise<void> => {
+          const ring = (): void => wake.ring();
+          for await (const { events } of clb.subscribe({ signal, onOpen: ring, onReset: ring })) {
+            if (events.some(watched.concerns)) ring();
+          }
+        };
+        // Without events it is still refreshed every now and then.
+        listen().catch(() => undefined);
+        let rows: readonly Row[] = [];
+        while (!signal.aborted) {
+          const state = await readState(watched, signal, (read) => {
+            rows = read;
+          });
+          show(rows, state);
+          await wake.next(REDRAW_MS, REFRESH_MS, signal);
         }
-      };
-      // Without events it is still refreshed every now and then.
-      listen().catch(() => undefined);
-      let rows: readonly Row[] = [];
-      while (!signal.aborted) {
-        const state = await readState(watched, (read) => {
-          rows = read;
-        });
-        show(rows, state);
-        await wake.next(REDRAW_MS, REFRESH_MS, signal);
-      }
-      signal.throwIfAborted();
-    },
-    () => '',
-  );
+        signal.throwIfAborted();
+      },
+      () => '',
+    );
+  } finally {
+    if (draws) process.stdout.write(WRAP_ON);
+  }
 }
 
 /** Reads as well as it can be read now; returns what is wrong, null if nothing is. */
 async function readState<Row>(
   watched: Watched<Row>,
+  signal: AbortSignal,
   take: (rows: readonly Row[]) => void,
 ): Promise<string | null> {
   try {
-    take(await watched.read({}));
+    take(await watched.read({ signal }));
     return null;
   } catch (error) {
-    if (!(error instanceof ClbError) || error.status < 500) throw error;
+    if (!(error instanceof ClbError) || !isPassing(error)) throw error;
     if (error.code !== 'NO_QUORUM' && error.code !== 'NO_LEADER') return error.message;
   }
   try {
-    take(await watched.read({ stale: true }));
+    take(await watched.read({ signal, stale: true }));
     return 'no majority of the servers can be reached: what follows may be out of date';
   } catch (error) {
-    if (!(error instanceof ClbError) || error.status < 500) throw error;
+    if (!(error instanceof ClbError) || !isPassing(error)) throw error;
     return error.message;
   }
+}
+
+/** What a watcher sits out: servers away, stopped or without a majority. */
+function isPassing(error: ClbError): boolean {
+  return error.status >= 500 || error.code === 'STOPPED';
 }
 
 function redraw<Row>(terminal: Terminal, watched: Watched<Row>): Show<Row> {
@@ -84,7 +102,8 @@ function redraw<Row>(terminal: Terminal, watched: Watched<Row>): Show<Row> {
     // What does not fit would scroll the top away.
     const fitting = lines.slice(0, Math.max(1, process.stdout.rows - (state === null ? 1 : 2)));
     const warning = state === null ? [] : [terminal.paint(state, 'yellow')];
-    process.stdout.write(`${CLEAR_AND_HOME}${[...warning, ...fitting].join('\n')}\n`);
+    const drawn = [...warning, ...fitting].map((line) => `${line}${ERASE_LINE_END}\n`);
+    process.stdout.write(`${HOME}${drawn.join('')}${ERASE_BELOW}`);
   };
 }
 

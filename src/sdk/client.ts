@@ -51,7 +51,13 @@ export interface WaitOptions extends CallOptions {
 /** One server's own view of consensus, or why there is none. */
 export type ServerRaft =
   | { readonly kind: 'ok'; readonly server: string; readonly raft: RaftView }
-  | { readonly kind: 'error'; readonly server: string; readonly error: ClbError };
+  | {
+      readonly kind: 'error';
+      readonly server: string;
+      /** Its id, where it said that much (a stopped node does) or is known from before. */
+      readonly id: string | null;
+      readonly error: ClbError;
+    };
 
 const TIMEOUT_MS = 10_000;
 const RETRY_MS = 10_000;
@@ -241,7 +247,8 @@ export class Clb {
         try {
           return { kind: 'ok', server, raft: await this.raft(server, options) };
         } catch (error) {
-          if (error instanceof ClbError) return { kind: 'error', server, error };
+          if (error instanceof ClbError)
+            return { kind: 'error', server, id: this.#pool.nodeIdOf(server), error };
           throw error;
         }
       }),

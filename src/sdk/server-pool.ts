@@ -97,6 +97,11 @@ export class ServerPool {
     return this.#indexSeen;
   }
 
+  /** Of which node an address is, as far as it has said so. */
+  nodeIdOf(server: string): string | null {
+    return this.#members.find(({ address }) => address.text === server)?.nodeId ?? null;
+  }
+
   /** @throws ClbError for a refusal, NoServerError when time is over, the signal's reason when aborted. */
   async request(request: PoolRequest): Promise<PoolAnswer> {
     return this.#overServers(request, async (address, http) => {

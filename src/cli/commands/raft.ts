@@ -89,11 +89,15 @@ function leaderOf(servers: readonly ServerRaft[]): RaftView | null {
 
 function plainServer(server: ServerRaft): object {
   if (server.kind === 'ok') return { address: server.server, ...server.raft };
-  return { address: server.server, error: { code: server.error.code, message: server.error.message } };
+  return {
+    address: server.server,
+    id: server.id,
+    error: { code: server.error.code, message: server.error.message },
+  };
 }
 
 function nameOf(server: ServerRaft): string {
-  return server.kind === 'ok' ? server.raft.id : server.server;
+  return server.kind === 'ok' ? server.raft.id : (server.id ?? server.server);
 }
 
 function statusColumns(context: Context, leader: RaftView | null): readonly Column<ServerRaft>[] {

@@ -12,7 +12,7 @@ interface TasksFlags {
   readonly status?: TaskStatus;
   readonly label?: string;
   readonly search?: string;
-  readonly limit: number;
+  readonly limit?: number;
   readonly watch?: true;
 }
 
@@ -26,12 +26,7 @@ export function addTasks(program: Command): void {
     .addOption(new Option('--status <status>', 'only those').choices(TASK_STATUSES))
     .option('--label <key[=value]>', 'only those with this label')
     .option('--search <text>', 'only those with this in id, name, command or script')
-    .option(
-      '--limit <n>',
-      `how many at most (default: ${LIMIT_DEFAULT})`,
-      wholeNumber(1, 1_000_000),
-      LIMIT_DEFAULT,
-    )
+    .option('--limit <n>', `how many at most (default: ${LIMIT_DEFAULT})`, wholeNumber(1, 1_000_000))
     .option('--watch', 'keep the list up to date (in a pipe: print what changes)')
     .addHelpText(
       'after',
@@ -55,7 +50,7 @@ Examples:
     }
     const page = await readOrStale(context, (stale) => readTasks(context, flags, stale));
     context.terminal.list(page.tasks, taskColumns(context, page.tasks), (task) => task.id);
-    if (page.nextCursor !== null && context.terminal.format === 'table') {
+    if (page.nextCursor !== null && flags.limit === undefined && context.terminal.format === 'table') {
       const total = Object.values(page.counts).reduce((sum, count) => sum + count, 0);
       context.terminal.note(
         `clb: the newest ${page.tasks.length} are shown (${total} tasks in all); --limit N shows more`,
@@ -72,12 +67,13 @@ async function readTasks(
   options: { readonly stale?: boolean } = {},
 ): Promise<TaskPage> {
   const clb = await context.clb();
+  const limit = flags.limit ?? LIMIT_DEFAULT;
   const tasks: TaskView[] = [];
   let cursor: string | null = null;
   for (;;) {
     const page: TaskPage = await clb.list(
       {
-        limit: Math.min(flags.limit - tasks.length, LIMITS.listLimitMax),
+        limit: Math.min(limit - tasks.length, LIMITS.listLimitMax),
         ...(flags.status === undefined ? {} : { status: flags.status }),
         ...(flags.label === undefined ? {} : { label: flags.label }),
         ...(flags.search === undefined ? {} : { q: flags.search }),
@@ -87,7 +83,7 @@ async function readTasks(
     );
     tasks.push(...page.tasks);
     cursor = page.nextCursor;
-    if (cursor === null || tasks.length >= flags.limit) return { ...page, tasks };
+    if (cursor === null || tasks.length >= limit) return { ...page, tasks };
   }
 }
 
@@ -115,7 +111,7 @@ export function taskColumns(context: Context, tasks: readonly TaskView[]): reado
     },
     { header: 'PRI', value: (task) => String(task.priority), align: 'right' },
     { header: 'NODE', value: taskNode },
-    { header: 'ATTEMPT', value: (task) => `${task.attempts.length}/${task.maxAttempts}`, align: 'right' },
+    { header: 'ATTEMPT', value: (task) => String(task.attempts.length), align: 'right' },
     { header: 'AGE', value: (task) => age(task.submittedAt, nowMs), align: 'right' },
     { header: 'DURATION', value: (task) => taskDuration(task, nowMs), align: 'right' },
     { header: 'EXIT', value: taskExit, align: 'right' },
