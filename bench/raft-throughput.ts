@@ -40,6 +40,12 @@ interface LoadResult {
   readonly fsyncP50Ms: number;
 }
 
+/** Microseconds of processor time. Says more than the rates where others use the machine, too. */
+interface CpuPerCommit {
+  readonly leader: number;
+  readonly followers: readonly number[];
+}
+
 /** Counts; keeps nothing, so that only Raft is measured. */
 class CountingMachine implements StateMachine<number> {
   #count = 0;
@@ -108,7 +114,10 @@ async function load(
   const client = async (): Promise<void> => {
     for (let fromMs = performance.now(); fromMs < endMs;) {
       const result = await node.propose(payload);
-      if (result.kind !== 'applied') throw new Error(`a proposal ended as ${result.kind}`);
+      if (result.kind !== 'applied')
+        throw new Error(
+          `the lead was lost (a proposal ended as ${result.kind}): is the machine busy? run it again`,
+        );
       const nowMs = performance.now();
       latencies.push(nowMs - fromMs);
       fromMs = nowMs;
@@ -186,6 +195,14 @@ function answer<T>(child: ChildProcess, kind: string): Promise<T> {
   });
 }
 
+/** Processor time used so far, user and system. */
+async function cpuUs(child: ChildProcess): Promise<number> {
+  const answered = answer<{ readonly cpu: NodeJS.CpuUsage }>(child, 'cpu');
+  child.send({ kind: 'cpu' });
+  const { cpu } = await answered;
+  return cpu.user + cpu.system;
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -216,10 +233,18 @@ async function main(): Promise<void> {
     });
     const leader = await Promise.race(leads);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const results: Record<string, LoadResult> = {};
+    const results: Record<string, LoadResult & { readonly cpuUsPerCommit: CpuPerCommit }> = {};
+    const followers = [...children.values()].filter((child) => child !== leader);
     for (const clients of values.clients.split(',').map(Number)) {
+      const before = await Promise.all([leader, ...followers].map(cpuUs));
       leader.send({ kind: 'load', clients, secs: Number(values.secs), bytes: Number(values.bytes) });
-      results[`c${clients}`] = (await answer<{ readonly result: LoadResult }>(leader, 'result')).result;
+      const { result } = await answer<{ readonly result: LoadResult }>(leader, 'result');
+      const after = await Promise.all([leader, ...followers].map(cpuUs));
+      const used = after.map(
+        (us, n) => (us - (before[n] ?? 0)) / (result.commitsPerSec * Number(values.secs)),
+      );
+      const [leaderUs = 0, ...followerUs] = used.map((us) => Number(us.toFixed(1)));
+      results[`c${clients}`] = { ...result, cpuUsPerCommit: { leader: leaderUs, followers: followerUs } };
     }
     console.log(
       JSON.stringify({ what: 'raft-throughput', bytes: Number(values.bytes), elections, ...results }),
