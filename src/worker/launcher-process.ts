@@ -132,6 +132,7 @@ function startLauncher(command: LauncherCommand): { readonly ended: boolean } {
   const small = [
     `--max-old-space-size=${LAUNCHER_PROCESS.heapMib}`,
     '--max-semi-space-size=1',
+    '--optimize-for-size',
     '--v8-pool-size=0',
   ];
   const pausedMsMax = command.pausedMsMax === null ? [] : [String(command.pausedMsMax)];

@@ -57,8 +57,11 @@ sweep() {
   return $found
 }
 rounds=0
-while sweep && [ $rounds -lt 200 ]; do
+clean=0
+# Twice nothing: what is in the middle of an exec has no environment for an instant.
+while [ $clean -lt 2 ] && [ $rounds -lt 200 ]; do
   rounds=$((rounds + 1))
+  if sweep; then clean=0; else clean=$((clean + 1)); fi
   sleep 0.02
 done
 `;

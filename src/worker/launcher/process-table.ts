@@ -17,6 +17,8 @@ export interface ProcessEntry {
   readonly rssBytes: number;
   /** {@link markerOf} of the attempt it belongs to, if it says so itself. */
   readonly marker: string | null;
+  /** Its environment was empty, as it is for an instant during an exec: it may carry a marker after all. */
+  readonly unsure: boolean;
 }
 
 /** What an attempt's processes carry in their environment. */
@@ -44,6 +46,9 @@ export function processTable(): ProcessTable {
 const KERNEL_THREAD_FLAG = 0x0020_0000;
 /** AT_PAGESZ of the auxiliary vector. */
 const AUXV_PAGE_SIZE = 6;
+const EMPTY_LOOKS_MAX = 4;
+/** Of processes that may be gone long since. */
+const EMPTY_KEPT_MAX = 10_000;
 const ENVIRON_BYTES_MAX = 4 * 1024 * 1024;
 
 export class ProcTable implements ProcessTable {
@@ -54,6 +59,8 @@ export class ProcTable implements ProcessTable {
    * marker can't descend from an attempt, so the answer never changes (except before an exec is complete: not cached).
    */
   #markers = new Map<string, string | null>();
+  /** How often the environment of a process was found empty; after EMPTY_LOOKS_MAX that is what it is. */
+  #empty = new Map<string, number>();
 
   scan(): readonly ProcessEntry[] {
     const entries: ProcessEntry[] = [];
@@ -65,6 +72,7 @@ export class ProcTable implements ProcessTable {
       if (entry !== null) entries.push(entry);
     }
     this.#markers = seen; // forgets those of processes that are gone
+    if (this.#empty.size > EMPTY_KEPT_MAX) this.#empty = new Map();
     return entries;
   }
 
@@ -88,6 +96,7 @@ export class ProcTable implements ProcessTable {
     const state = field(3);
     const isKernel = (Number(field(9)) & KERNEL_THREAD_FLAG) !== 0;
     const marker = isKernel || state === 'Z' ? null : this.#marker(pid, field(22), markers);
+    const unsure = marker === undefined;
     return {
       pid: Number(pid),
       ppid: Number(field(4)),
@@ -95,11 +104,13 @@ export class ProcTable implements ProcessTable {
       sid: Number(field(6)),
       state,
       rssBytes: Number(field(24)) * this.#pageBytes,
-      marker,
+      marker: marker ?? null,
+      unsure,
     };
   }
 
-  #marker(pid: string, startTime: string, markers: Map<string, string | null>): string | null {
+  /** undefined: it can't be told now. */
+  #marker(pid: string, startTime: string, markers: Map<string, string | null>): string | null | undefined {
     const key = `${pid}:${startTime}`;
     const known = this.#markers.get(key);
     if (known !== undefined) {
@@ -107,8 +118,12 @@ export class ProcTable implements ProcessTable {
       return known;
     }
     const environ = this.#text(`/proc/${pid}/environ`);
-    // Not ours to read, or in the middle of an exec: unknown, asked again the next time.
-    if (environ === null || environ === '') return null;
+    if (environ === null) return null; // not ours to read, so not ours; or gone
+    if (environ === '') {
+      const looks = (this.#empty.get(key) ?? 0) + 1;
+      this.#empty.set(key, looks);
+      return looks < EMPTY_LOOKS_MAX ? undefined : null;
+    }
     const marker = markerIn(environ);
     markers.set(key, marker);
     return marker;
@@ -187,6 +202,7 @@ export class PsTable implements ProcessTable {
         state: stat.charAt(0),
         rssBytes: Number(rssKib) * 1_024,
         marker: null,
+        unsure: false,
       });
     }
     return entries;

@@ -32,14 +32,7 @@ export class ProcessTree {
 
   /** Processes of each attempt, dead ones not counted, in the order of `roots`. */
   members(roots: readonly TreeRoot[]): readonly (readonly ProcessEntry[])[] {
-    const entries = this.#table.scan();
-    const ownerOf = owners(entries, roots);
-    const members = new Map<TreeRoot, ProcessEntry[]>(roots.map((root) => [root, []]));
-    for (const entry of entries) {
-      const root = ownerOf.get(entry.pid);
-      if (root !== undefined && isAlive(entry)) members.get(root)?.push(entry);
-    }
-    return roots.map((root) => members.get(root) ?? []);
+    return membersOf(this.#table.scan(), roots);
   }
 
   /** SIGSTOP to everything, until a look at the processes finds none that was not stopped. */
@@ -62,9 +55,11 @@ export class ProcessTree {
 
   /** The signal to everything that can be found now. Returns how many processes there were. */
   signal(roots: readonly TreeRoot[], name: NodeJS.Signals): number {
+    // Looked at before the signal: a parent that it ends leaves children that nothing may lead back to the attempt.
+    const members = this.members(roots);
     for (const root of roots) signalGroup(root.pid, name);
     let count = 0;
-    for (const [at, entries] of this.members(roots).entries()) {
+    for (const [at, entries] of members.entries()) {
       count += entries.length;
       // The group has it already, and a handler must not run twice.
       for (const entry of entries) if (entry.pgid !== roots[at]?.pid) signal(entry.pid, name);
@@ -74,12 +69,14 @@ export class ProcessTree {
 
   /**
    * SIGKILL to everything. Returns those of the roots of which something was still alive (it may take a moment to die,
-   * or may have forked meanwhile): call again for these.
+   * or may have forked meanwhile), or may have been: call again for these.
    */
   kill(roots: readonly TreeRoot[]): readonly TreeRoot[] {
+    const entries = this.#table.scan(); // before the signal, as above
+    const members = membersOf(entries, roots);
     for (const root of roots) signalGroup(root.pid, 'SIGKILL');
-    const members = this.members(roots);
-    for (const entries of members) for (const entry of entries) signal(entry.pid, 'SIGKILL');
+    for (const entry of members.flat()) signal(entry.pid, 'SIGKILL');
+    if (entries.some(({ unsure }) => unsure)) return roots;
     return roots.filter((_, at) => (members[at]?.length ?? 0) > 0);
   }
 
@@ -107,11 +104,24 @@ export class ProcessTree {
     for (let pid = root.pid + 1; pid <= last; pid += 1) {
       const entry = this.#table.read(pid);
       if (entry === null || !isAlive(entry)) continue;
-      // Unknown markers belong to processes in the middle of an exec: look again, thoroughly.
+      // No marker may mean that it is in the middle of an exec: look again, thoroughly.
       if (entry.sid === root.pid || entry.marker === marker || entry.marker === null) return false;
     }
     return true;
   }
+}
+
+function membersOf(
+  entries: readonly ProcessEntry[],
+  roots: readonly TreeRoot[],
+): readonly (readonly ProcessEntry[])[] {
+  const ownerOf = owners(entries, roots);
+  const members = new Map<TreeRoot, ProcessEntry[]>(roots.map((root) => [root, []]));
+  for (const entry of entries) {
+    const root = ownerOf.get(entry.pid);
+    if (root !== undefined && isAlive(entry)) members.get(root)?.push(entry);
+  }
+  return roots.map((root) => members.get(root) ?? []);
 }
 
 /** Which attempt each process belongs to, by pid. */

@@ -174,8 +174,9 @@ export function isRunning(pid: number): boolean {
   return stat !== null && stat[0] !== 'Z' && stat[0] !== 'X';
 }
 
+/** Stopped; or (D) waiting within vfork for a child that was stopped before its exec. */
 export function isStopped(pid: number): boolean {
-  return statOf(pid)?.[0] === 'T';
+  return ['T', 'D'].includes(statOf(pid)?.[0] ?? '');
 }
 
 /** Ids of the living processes that carry the task's marker. */

@@ -1,6 +1,6 @@
 // The launcher's own clock: what happens to real processes when the lease runs out, and when it is renewed.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import type { AttemptRef } from '../../../src/link/protocol.ts';
 import { monotonicMs } from '../../../src/worker/monotonic.ts';
 import { Harness, isStopped, leftovers, LONG_LEASE_MS, poll } from './harness.ts';
@@ -40,6 +40,8 @@ describe('the lease clock of the launcher', () => {
     await harness.start();
   });
   after(() => harness.stop());
+
+  beforeEach(() => renew());
 
   const renew = (): void => harness.executor.extendLease(monotonicMs() + LONG_LEASE_MS);
   const untilTicking = async (ref: AttemptRef): Promise<void> => {
