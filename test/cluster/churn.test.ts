@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { join } from 'node:path';
 import type { TaskEvent, TaskView } from '../../src/api/tasks.ts';
 import { isFinal } from '../../src/api/tasks.ts';
-import { beatingPayload, overlaps, readTrace } from './payloads.ts';
+import { beatingCommand, overlaps, readTrace } from './payloads.ts';
 import { eventually, ProcessCluster } from './processes.ts';
 
 const TASKS = 500;
@@ -29,7 +29,7 @@ describe('churn', { timeout: 600_000 }, () => {
 
     /** Submits task n until some server says 201 or 200, always under the same key: as any careful client does. */
     const submit = async (n: number): Promise<void> => {
-      const task = { ...beatingPayload(record, 0.05, `task ${n}`), name: `churn-${n}` };
+      const task = { ...beatingCommand(record, 3, `task ${n}`), name: `churn-${n}` };
       await eventually(
         `task ${n} is accepted`,
         async () => {

@@ -1,4 +1,4 @@
-/** Python payloads that leave a trace: each writes its own start and end, so that tests need not trust the cluster. */
+/** Payloads that leave a trace: each writes its own start and end, so that tests need not trust the cluster. */
 import { readFileSync } from 'node:fs';
 import type { TaskRequest } from '../../src/api/tasks.ts';
 
@@ -38,12 +38,26 @@ print(${JSON.stringify(text)})
   };
 }
 
+/** The same in the shell, for hundreds of tasks: a Python interpreter may take longer to start than the task itself. */
+export function beatingCommand(recordFile: string, beats: number, text: string): TaskRequest {
+  const note = (what: string): string =>
+    `echo "${what} $CLB_TASK_ID $CLB_ATTEMPT $$ $(date +%s%N)" >> "$RECORD"`;
+  return {
+    command: [
+      'sh',
+      '-c',
+      `${note('start')}; for i in $(seq ${beats}); do sleep 0.02; ${note('beat')}; done; ${note('end')}; echo "${text}"`,
+    ],
+    env: { RECORD: recordFile },
+  };
+}
+
 export interface Trace {
   readonly what: 'start' | 'beat' | 'end';
   readonly task: string;
   readonly attempt: number;
   readonly pid: number;
-  /** CLOCK_MONOTONIC, the same for all processes of this machine. */
+  /** Of one clock for all processes of this machine. */
   readonly atNs: bigint;
 }
 
