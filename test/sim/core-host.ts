@@ -18,7 +18,8 @@ import type {
 import type { ProposeResult, ReadBarrierResult } from '../../src/raft/consensus.ts';
 import type { LogDisk } from './durable-state.ts';
 import type { History } from './history.ts';
-import type { Host, Surroundings } from './host.ts';
+import type { Surroundings } from './host.ts';
+import type { ListHost } from './list-traffic.ts';
 import { ListMachine, type ListResult } from './list-machine.ts';
 import { SnapshotInbox, SnapshotOutbox } from './snapshot-traffic.ts';
 import { check } from './sim-failure.ts';
@@ -39,7 +40,7 @@ interface Waiter {
   readonly done: (result: ProposeResult<ListResult>) => void;
 }
 
-export class CoreHost implements Host<ListResult> {
+export class CoreHost implements ListHost {
   readonly machine = new ListMachine();
   readonly #options: CoreHostOptions;
   readonly #core: RaftCore;
@@ -72,8 +73,8 @@ export class CoreHost implements Host<ListResult> {
     this.#appliedIndex = snapshot.meta.index;
     this.#writes = new WriteQueue(disk, around, (input) => this.#written(input));
     this.#outbox = new SnapshotOutbox(id, around, (input) => this.#input(input));
-    around.observe();
     options.history.installed(id, options.life, snapshot.meta.index, this.machine.digest);
+    this.#tickLater();
   }
 
   status(): RaftStatus {
@@ -86,8 +87,11 @@ export class CoreHost implements Host<ListResult> {
     return this.#appliedIndex;
   }
 
-  tick(): void {
-    this.#input({ kind: 'tick' });
+  digest(): number {
+    return this.machine.digest;
+  }
+  lastSeq(client: string): number {
+    return this.machine.lastSeq(client);
   }
 
   receive(message: Message): void {
@@ -117,6 +121,14 @@ export class CoreHost implements Host<ListResult> {
   kill(): void {
     this.#isDead = true;
     this.#writes.kill();
+  }
+
+  #tickLater(): void {
+    const { around } = this.#options;
+    around.after(around.weather().tickMs, () => {
+      this.#tickLater();
+      this.#input({ kind: 'tick' });
+    });
   }
 
   /** Effects may lead to inputs at once; those wait, so that effects keep their order. */

@@ -33,6 +33,7 @@ interface Committed {
   readonly hash: number;
   /** The term of the leader that committed it. */
   readonly byTerm: Term;
+  readonly isConfig: boolean;
 }
 
 /** What was seen of one life of a node. */
@@ -54,7 +55,7 @@ export class History {
   readonly #votes = new Map<string, NodeId>();
   readonly #entries = new Map<number, { readonly hash: number; readonly prevTerm: Term | null }>();
   readonly #committed: (Committed | undefined)[] = [];
-  readonly #digests = new Map<number, number>();
+  readonly #digests = new Map<number, string | number>();
   readonly #seen = new Map<NodeId, Seen>();
   /** The newest committed one. */
   #config: Configuration;
@@ -151,9 +152,16 @@ export class History {
   }
 
   /** I5: the same command and the same state at the same index everywhere, each index once and in order. */
-  applied(id: NodeId, life: number, entry: Entry, digest: number): void {
+  applied(id: NodeId, life: number, entry: Entry, digest: string | number | null): void {
     const seen = this.#seen.get(id);
     if (seen?.life === life) {
+      // State machines need not be told of configurations.
+      while (
+        seen.appliedIndex + 1 < entry.index &&
+        this.#committed[seen.appliedIndex + 1]?.isConfig === true
+      ) {
+        seen.appliedIndex++;
+      }
       check(
         entry.index === seen.appliedIndex + 1,
         'I5',
@@ -167,21 +175,21 @@ export class History {
       'I5',
       () => `${id} applies ${entry.index}@${entry.term}, committed is @${String(committed?.term)}`,
     );
-    this.digest(id, entry.index, digest, 'I5');
+    if (digest !== null) this.#digest(id, entry.index, digest, 'I5');
   }
 
   /** I5 after applying; I12 after a snapshot: the state as of an index is one and the same. */
-  digest(id: NodeId, index: number, digest: number, invariant: 'I5' | 'I12'): void {
+  #digest(id: NodeId, index: number, digest: string | number, invariant: 'I5' | 'I12'): void {
     const known = this.#digests.get(index) ?? digest;
     check(known === digest, invariant, () => `${id} has another state at ${String(index)} than others had`);
     this.#digests.set(index, digest);
   }
 
   /** A snapshot took the place of the state. */
-  installed(id: NodeId, life: number, index: LogIndex, digest: number): void {
+  installed(id: NodeId, life: number, index: LogIndex, digest: string | number | null): void {
     const seen = this.#seen.get(id);
     if (seen?.life === life) seen.appliedIndex = index;
-    this.digest(id, index, digest, 'I12');
+    if (digest !== null) this.#digest(id, index, digest, 'I12');
   }
 
   /** A client was told that its command took effect at `index` (and is committed). */
@@ -347,7 +355,12 @@ export class History {
       if (known === undefined) {
         check(isLeader, 'I11', () => `${id} commits ${entry.index}, which no leader has committed`);
         if (entry.kind === 'config') this.#configCommitted(entry.index, entry.config);
-        this.#committed[entry.index] = { term: entry.term, hash, byTerm: status.term };
+        this.#committed[entry.index] = {
+          term: entry.term,
+          hash,
+          byTerm: status.term,
+          isConfig: entry.kind === 'config',
+        };
         continue;
       }
       check(

@@ -17,6 +17,7 @@ export interface ListResult {
 interface Frozen {
   readonly count: number;
   readonly digest: number;
+  readonly lastStored: number;
   readonly sessions: readonly (readonly [client: string, seq: number, index: number])[];
 }
 
@@ -45,6 +46,8 @@ export class ListMachine implements StateMachine<ListResult> {
   readonly #sessions = new Map<string, { readonly seq: number; readonly index: number }>();
   #dirty: KvOp[] = [];
   #kv: Pick<KvStore, 'get'> | null = null;
+  /** Index of the newest stored record. */
+  #lastStored = 0;
   #restoredAt = 0;
 
   /** Equal on all nodes at equal index. */
@@ -118,6 +121,7 @@ export class ListMachine implements StateMachine<ListResult> {
     const frozen: Frozen = {
       count: this.#count,
       digest: this.#digest,
+      lastStored: this.#lastStored,
       sessions: [...this.#sessions].map(([client, { seq, index }]) => [client, seq, index]),
     };
     return encoder.encode(JSON.stringify(frozen));
@@ -127,10 +131,11 @@ export class ListMachine implements StateMachine<ListResult> {
   load(frozen: Uint8Array): void {
     const state: Frozen =
       frozen.length === 0
-        ? { count: 0, digest: 0, sessions: [] }
+        ? { count: 0, digest: 0, lastStored: 0, sessions: [] }
         : (JSON.parse(decoder.decode(frozen)) as Frozen);
     this.#count = state.count;
     this.#digest = state.digest;
+    this.#lastStored = state.lastStored;
     this.#sessions.clear();
     for (const [client, seq, index] of state.sessions) this.#sessions.set(client, { seq, index });
   }
@@ -138,8 +143,9 @@ export class ListMachine implements StateMachine<ListResult> {
   /** Writes a record and reads back an earlier one, which must be there whatever crashed in between. */
   #store(index: number): void {
     this.#dirty.push({ kind: 'put', key: itemKey(index), value: encoder.encode(String(this.#digest)) });
-    const earlier = index - STORED_EVERY;
-    if (this.#kv === null || earlier < STORED_EVERY) return;
+    const earlier = this.#lastStored;
+    this.#lastStored = index;
+    if (this.#kv === null || earlier === 0) return;
     const isWaiting = this.#dirty.some((op) => op.key === itemKey(earlier));
     if (!isWaiting && this.#kv.get(itemKey(earlier)) === undefined) {
       throw new Error(`stored record ${String(earlier)} is gone (restored at ${String(this.#restoredAt)})`);

@@ -1,5 +1,6 @@
 import type { Configuration, NodeId } from '../../src/raft/core/types.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { Host } from './host.ts';
 import type { SimNetwork } from './network.ts';
 import type { Random } from './random.ts';
 import type { SimNode } from './sim-node.ts';
@@ -12,7 +13,7 @@ const PAUSE_MS_MAX = 400;
 const STALL_MS_MAX = 600;
 
 export interface NemesisOptions {
-  readonly nodes: readonly SimNode[];
+  readonly nodes: readonly SimNode<Host>[];
   readonly network: SimNetwork;
   readonly queue: EventQueue;
   readonly random: Random;
@@ -34,6 +35,7 @@ export class Nemesis {
     this.#repeat(weather.crashEveryMs, () => this.#crash());
     this.#repeat(weather.partitionEveryMs, () => this.#partition());
     this.#repeat(weather.diskStallEveryMs, () => this.#stallDisk());
+    this.#repeat(weather.diskFailEveryMs, () => this.#victim().touch((host) => host.failDisk?.()));
     this.#repeat(weather.pauseEveryMs, () => this.#pause());
     this.#repeat(weather.transferEveryMs, () => this.#transfer());
     this.#repeat(weather.membershipEveryMs, () => this.#changeMembership());
@@ -51,8 +53,8 @@ export class Nemesis {
     }
   }
 
-  /** An armed crash has struck. */
-  died(node: SimNode): void {
+  /** A process has died by itself: an armed crash has struck, or its disk has failed. */
+  died(node: SimNode<Host>): void {
     this.#restartLater(node);
   }
 
@@ -75,7 +77,7 @@ export class Nemesis {
     this.#crashOne(this.#victim());
   }
 
-  #crashOne(node: SimNode): void {
+  #crashOne(node: SimNode<Host>): void {
     const { random, weather } = this.#options;
     if (!node.isUp) return;
     if (random.chance(weather().crashMidwayRate)) {
@@ -86,7 +88,7 @@ export class Nemesis {
     this.#restartLater(node);
   }
 
-  #restartLater(node: SimNode): void {
+  #restartLater(node: SimNode<Host>): void {
     const { queue, random, weather } = this.#options;
     queue.after(random.exponential(weather().downMs), () => node.start());
   }
@@ -173,13 +175,13 @@ export class Nemesis {
   }
 
   /** Leaders suffer more than others. */
-  #victim(): SimNode {
+  #victim(): SimNode<Host> {
     const { random, nodes } = this.#options;
     return (random.chance(0.5) ? this.#leader() : null) ?? random.pick(nodes);
   }
 
-  #leader(): SimNode | null {
-    let newest: SimNode | null = null;
+  #leader(): SimNode<Host> | null {
+    let newest: SimNode<Host> | null = null;
     let newestTerm = -1;
     for (const node of this.#options.nodes) {
       const status = node.host?.status();

@@ -2,55 +2,55 @@ import type { Message, NodeId } from '../../src/raft/core/types.ts';
 import type { DurableState } from './durable-state.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { History } from './history.ts';
-import type { Host, Surroundings } from './host.ts';
-import type { ListResult } from './list-machine.ts';
+import type { Host, Server, Surroundings } from './host.ts';
 import type { Random } from './random.ts';
 import type { Weather } from './swarm.ts';
 import type { Trace } from './trace.ts';
 
-export type SimHost = Host<ListResult> & {
-  readonly machine: { readonly digest: number; lastSeq(client: string): number };
-};
-
-/** Makes the process of one life, from what is on the node's disk. Ready when the promise is, or at once. */
-export type StartHost = (life: number, around: Surroundings) => SimHost | Promise<SimHost>;
-
-export interface SimNodeOptions {
+export interface SimNodeOptions<H extends Host> {
   readonly id: NodeId;
   readonly queue: EventQueue;
   readonly random: Random;
   readonly weather: () => Weather;
   readonly history: History;
   readonly trace: Trace;
-  readonly durable: DurableState;
+  readonly server: Server<H>;
   readonly send: (message: Message) => void;
-  readonly startHost: StartHost;
   readonly fail: (error: unknown) => void;
-  /** Told of each crash that an armed crash brought about. */
+  /** The process has died of itself: an armed crash, or its disk failed. */
   readonly onDied: () => void;
 }
 
 /** A server through its lives: up, paused, down. Its disk remains. */
-export class SimNode {
+export class SimNode<H extends Host> {
   readonly id: NodeId;
-  readonly durable: DurableState;
-  readonly #options: SimNodeOptions;
+  readonly #options: SimNodeOptions<H>;
   #life = 0;
-  #host: SimHost | null = null;
+  #host: H | null = null;
   #isStarting = false;
   /** What happens to a paused process waits here. */
   #backlog: (() => void)[] | null = null;
   #dieAfterEffects: number | null = null;
   #diskStalledUntilMs = 0;
+  /** Of its monotonic clock: its own milliseconds per true one. */
+  #clockRate = 1;
+  #clockSetAtMs = 0;
+  #clockWasMs = 0;
 
-  constructor(options: SimNodeOptions) {
+  constructor(options: SimNodeOptions<H>) {
     this.#options = options;
     this.id = options.id;
-    this.durable = options.durable;
   }
 
-  get host(): SimHost | null {
+  get host(): H | null {
     return this.#host;
+  }
+  get durable(): DurableState {
+    return this.#options.server.durable;
+  }
+  /** Its own monotonic time. */
+  get clockMs(): number {
+    return this.#clockWasMs + (this.#options.queue.nowMs - this.#clockSetAtMs) * this.#clockRate;
   }
   get life(): number {
     return this.#life;
@@ -69,7 +69,7 @@ export class SimNode {
     this.#options.trace.add(this.id, 'start', `life ${String(life)}`);
     this.#isStarting = true;
     try {
-      const started = this.#options.startHost(life, this.#surroundings(life));
+      const started = this.#options.server.start(life, this.#surroundings(life));
       if (!(started instanceof Promise)) {
         this.#started(life, started);
         return;
@@ -113,6 +113,12 @@ export class SimNode {
     for (const action of backlog) action();
   }
 
+  setClockRate(rate: number): void {
+    this.#clockWasMs = this.clockMs;
+    this.#clockSetAtMs = this.#options.queue.nowMs;
+    this.#clockRate = rate;
+  }
+
   stallDisk(forMs: number): void {
     this.#options.trace.add(this.id, 'disk', `stalls for ${forMs.toFixed(0)} ms`);
     this.#diskStalledUntilMs = this.#options.queue.nowMs + forMs;
@@ -124,7 +130,7 @@ export class SimNode {
   }
 
   /** Something from outside happens to the process, if it runs. */
-  touch(action: (host: SimHost) => void): void {
+  touch(action: (host: H) => void): void {
     this.#inLife(this.#life, () => {
       if (this.#host !== null) action(this.#host);
     });
@@ -149,7 +155,7 @@ export class SimNode {
     });
   }
 
-  #started(life: number, host: SimHost): void {
+  #started(life: number, host: H): void {
     this.#isStarting = false;
     if (life !== this.#life) {
       host.kill();
@@ -170,13 +176,26 @@ export class SimNode {
     this.observe();
   }
 
+  #after(life: number, delayMs: number, action: () => void): () => void {
+    let isCanceled = false;
+    this.#options.queue.after(delayMs / this.#clockRate, () => {
+      if (isCanceled) return;
+      this.#inLife(life, () => {
+        if (!isCanceled) action();
+      });
+    });
+    return () => {
+      isCanceled = true;
+    };
+  }
+
   #surroundings(life: number): Surroundings {
     const { queue, random, weather, trace, send, fail, onDied } = this.#options;
     return {
       random,
       weather,
-      nowMs: () => queue.nowMs,
-      after: (delayMs, action) => queue.after(delayMs, () => this.#inLife(life, action)),
+      nowMs: () => this.clockMs,
+      after: (delayMs, action) => this.#after(life, delayMs, action),
       afterAnyway: (delayMs, action) => queue.after(delayMs, action),
       observe: () => {
         if (life === this.#life) this.observe();
@@ -189,6 +208,11 @@ export class SimNode {
         const { diskMs, diskMaxMs } = weather();
         const stallMs = Math.max(0, this.#diskStalledUntilMs - queue.nowMs);
         return stallMs + random.heavyTailed(diskMs, diskMaxMs);
+      },
+      diskFailed: () => {
+        if (life !== this.#life || this.#host === null) return;
+        this.crash();
+        onDied();
       },
       diesNow: () => {
         if (life !== this.#life) return true;

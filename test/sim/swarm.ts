@@ -30,6 +30,8 @@ export interface Weather {
   readonly partitionEveryMs: number;
   readonly partitionMs: number;
   readonly diskStallEveryMs: number;
+  /** Failed writes; a process must end at once (production driver only). */
+  readonly diskFailEveryMs: number;
   readonly pauseEveryMs: number;
   readonly transferEveryMs: number;
   readonly membershipEveryMs: number;
@@ -71,6 +73,7 @@ export function drawWeather(random: Random): Weather {
     partitionEveryMs: often(500, 0.7),
     partitionMs: random.pick([50, 300, 800]),
     diskStallEveryMs: often(800, 0.3),
+    diskFailEveryMs: often(700, 0.3),
     pauseEveryMs: often(700, 0.3),
     transferEveryMs: often(500, 0.3),
     membershipEveryMs: often(400, 0.3),
@@ -117,6 +120,7 @@ export function heal(weather: Weather): Weather {
     crashEveryMs: 0,
     partitionEveryMs: 0,
     diskStallEveryMs: 0,
+    diskFailEveryMs: 0,
     pauseEveryMs: 0,
     transferEveryMs: 0,
     membershipEveryMs: 0,

@@ -21,7 +21,7 @@ export interface ClusterAccess {
   appliedIndex(node: NodeId): number;
 }
 
-export interface ClientOptions {
+export interface ListClientOptions {
   readonly name: string;
   readonly queue: EventQueue;
   readonly random: Random;
@@ -35,8 +35,8 @@ export interface ClientOptions {
  * A client with one request at a time. A command is repeated, with its number, until it is known to be applied; a read
  * is given up when it fails.
  */
-export class Client {
-  readonly #options: ClientOptions;
+export class ListClient {
+  readonly #options: ListClientOptions;
   #seq = 0;
   #target: NodeId;
   #isStopping = false;
@@ -46,7 +46,7 @@ export class Client {
   #answered = 0;
   #tracedSeq = 0;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ListClientOptions) {
     this.#options = options;
     this.#target = options.random.pick(options.access.nodes);
   }

@@ -1,0 +1,59 @@
+/** The ways to put a simulated cluster together, from the bare core to the whole of a server. */
+import { asLogIndex, asTerm } from '../../src/raft/core/ids.ts';
+import { CoreHost } from './core-host.ts';
+import { LogDisk } from './durable-state.ts';
+import { ListMachine, type ListResult } from './list-machine.ts';
+import { ListTraffic, type ListHost } from './list-traffic.ts';
+import { NodeHost, type NodeHostOptions } from './node-host.ts';
+import { SimDisk } from './sim-disk.ts';
+import type { Kind } from './traffic.ts';
+
+/** The pure core with a driver made for the simulation, which can die between any two effects. */
+export const CORE_KIND: Kind<ListHost> = {
+  name: 'core',
+  usesPromises: false,
+  makeServer: ({ id, bootstrap, history }) => {
+    const meta = { index: asLogIndex(0), term: asTerm(0), config: bootstrap };
+    const disk = new LogDisk({ currentTerm: asTerm(0), votedFor: null }, { meta, data: new Uint8Array() });
+    return { durable: disk, start: (life, around) => new CoreHost({ id, life, disk, history, around }) };
+  },
+  makeTraffic: (around) => new ListTraffic(around),
+};
+
+/** The production driver and storage, with the same state machine. */
+export const NODE_KIND: Kind<ListHost> = {
+  name: 'node',
+  usesPromises: true,
+  makeServer: ({ id, bootstrap, history }) => {
+    const disk = new SimDisk();
+    return {
+      durable: disk,
+      start: async (life, around) => {
+        const machine = new ListMachine();
+        const digestNow = (): number => machine.digest;
+        const options: NodeHostOptions<ListResult> = {
+          ...{ id, life, disk, bootstrap, history, around, machine, digestNow },
+        };
+        return listHost(await NodeHost.start(options), machine);
+      },
+    };
+  },
+  makeTraffic: (around) => new ListTraffic(around),
+};
+
+function listHost(host: NodeHost<ListResult>, machine: ListMachine): ListHost {
+  return {
+    status: () => host.status(),
+    entries: (from, to) => host.entries(from, to),
+    receive: (message) => host.receive(message),
+    proposeConfig: (config) => host.proposeConfig(config),
+    transferLeadership: (to) => host.transferLeadership(to),
+    failDisk: () => host.failDisk(),
+    kill: () => host.kill(),
+    digest: () => machine.digest,
+    appliedIndex: () => host.appliedIndex(),
+    lastSeq: (client) => machine.lastSeq(client),
+    propose: (payload, done) => void host.node.propose(payload).then(done),
+    read: (done) => void host.node.readBarrier().then(done),
+  };
+}

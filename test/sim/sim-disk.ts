@@ -1,0 +1,153 @@
+/**
+ * A disk with a key-value store on it, as the production code sees one. A batch reaches the disk some time after it was
+ * asked for, and the process hears of it later still; a crash in between leaves it done or not, but whole. The disk
+ * can fail a batch; whoever writes on after that is lied to: the writes seem to succeed and are lost (raft.md L1).
+ */
+import type { HardState, LogIndex, Term } from '../../src/raft/core/types.ts';
+import { ByteReader } from '../../src/raft/byte-reader.ts';
+import { readEntryBlock } from '../../src/raft/entry-block.ts';
+import type { KvOp, KvRange, KvStore, KvView } from '../../src/raft/storage/kv-store.ts';
+import { MemoryKv, type MemoryDisk } from '../../src/raft/storage/memory-kv.ts';
+import { decodeHard, decodeSnapshot, HARD_STATE_KEY, SNAPSHOT_KEY } from '../../src/raft/storage/records.ts';
+import { unseal } from '../../src/raft/storage/sealed-record.ts';
+import { asLogIndex, asTerm } from '../../src/raft/core/ids.ts';
+import type { DurableState } from './durable-state.ts';
+import type { Surroundings } from './host.ts';
+
+/** Of the writes under way when a process dies, those that reach the disk all the same. */
+const DONE_ANYWAY_RATE = 0.5;
+const LOG_PREFIX = 'log!';
+
+/** What survives crashes. Knows of the stored format only what the history asks about. */
+export class SimDisk implements DurableState {
+  readonly records: MemoryDisk = new Map();
+  hardState: HardState = { currentTerm: asTerm(0), votedFor: null };
+  snapshotIndex: LogIndex = asLogIndex(0);
+  readonly #packs = new Map<string, { readonly first: number; readonly last: number }>();
+  readonly #terms = new Map<number, Term>();
+
+  get lastIndex(): LogIndex {
+    let last: number = this.snapshotIndex;
+    for (const pack of this.#packs.values()) last = Math.max(last, pack.last);
+    return asLogIndex(last);
+  }
+
+  term(index: LogIndex): Term | null {
+    return this.#terms.get(index) ?? null;
+  }
+
+  write(ops: readonly KvOp[]): void {
+    for (const op of ops) {
+      if (op.kind === 'put') this.records.set(op.key, new Uint8Array(op.value));
+      else this.records.delete(op.key);
+      this.#interpret(op);
+    }
+  }
+
+  #interpret(op: KvOp): void {
+    if (op.key.startsWith(LOG_PREFIX)) this.#interpretPack(op);
+    else if (op.kind === 'put' && op.key === HARD_STATE_KEY) this.hardState = decodeHard(op.value);
+    else if (op.kind === 'put' && op.key === SNAPSHOT_KEY)
+      this.snapshotIndex = decodeSnapshot(op.value).index;
+  }
+
+  #interpretPack(op: KvOp): void {
+    const old = this.#packs.get(op.key);
+    if (old !== undefined) for (let index = old.first; index <= old.last; index++) this.#terms.delete(index);
+    this.#packs.delete(op.key);
+    if (op.kind === 'del') return;
+    const reader = new ByteReader(unseal(op.key, op.value));
+    reader.u32();
+    reader.safeInteger();
+    const entries = readEntryBlock(reader);
+    const first = entries[0];
+    const last = entries.at(-1);
+    if (first === undefined || last === undefined) return;
+    this.#packs.set(op.key, { first: first.index, last: last.index });
+    for (const entry of entries) this.#terms.set(entry.index, entry.term);
+  }
+}
+
+/** The store of one life of a process. */
+export class SimKv implements KvStore {
+  readonly #disk: SimDisk;
+  readonly #around: Surroundings;
+  /** Reads go here; the disk's records are shared, so what is written shows. */
+  #reader: MemoryKv;
+  #underWay: readonly KvOp[] | null = null;
+  #isBusy = false;
+  #isDead = false;
+  #hasFailed = false;
+  #failNext = false;
+
+  constructor(disk: SimDisk, around: Surroundings) {
+    this.#disk = disk;
+    this.#around = around;
+    this.#reader = new MemoryKv(disk.records);
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return this.#reader.get(key);
+  }
+  iterate(range: KvRange): AsyncIterable<readonly [string, Uint8Array]> {
+    return this.#reader.iterate(range);
+  }
+  rangeSync(range: KvRange & { readonly limit: number }): readonly (readonly [string, Uint8Array])[] {
+    return this.#reader.rangeSync(range);
+  }
+  view(): KvView {
+    return this.#reader.view();
+  }
+
+  batch(ops: readonly KvOp[], options: { readonly sync: boolean }): Promise<void> {
+    if (this.#isDead) return new Promise(() => undefined);
+    if (!options.sync) throw new Error('a write that is not synced');
+    if (this.#isBusy) throw new Error('a batch is in flight already');
+    this.#isBusy = true;
+    this.#underWay = ops;
+    return new Promise((resolve, reject) => {
+      this.#around.afterAnyway(this.#around.diskMs(), () => {
+        if (this.#isDead) return;
+        const failed = this.#failNext;
+        if (failed) this.#around.trace('disk', 'fails');
+        if (!failed && !this.#hasFailed) this.#carryOut(ops);
+        this.#hasFailed ||= failed;
+        this.#failNext = false;
+        this.#underWay = null;
+        this.#around.after(this.#around.random.exponential(this.#around.weather().diskAckMs), () => {
+          this.#isBusy = false;
+          if (failed) reject(new Error('EIO: the simulated disk failed'));
+          else resolve();
+        });
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** The next write fails. */
+  failNext(): void {
+    this.#failNext = true;
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  kill(): void {
+    this.#isDead = true;
+    const ops = this.#underWay;
+    this.#underWay = null;
+    if (ops === null || this.#hasFailed || !this.#around.random.chance(DONE_ANYWAY_RATE)) return;
+    this.#around.trace('disk', 'done, and nobody heard of it');
+    this.#disk.write(ops);
+  }
+
+  #carryOut(ops: readonly KvOp[]): void {
+    this.#disk.write(ops);
+    // It keeps a sorted list of keys.
+    this.#reader = new MemoryKv(this.#disk.records);
+  }
+}

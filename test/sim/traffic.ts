@@ -1,0 +1,50 @@
+import type { Configuration, NodeId } from '../../src/raft/core/types.ts';
+import type { EventQueue } from './event-queue.ts';
+import type { History } from './history.ts';
+import type { Host, Server } from './host.ts';
+import type { Random } from './random.ts';
+import type { SimNode } from './sim-node.ts';
+import type { Weather } from './swarm.ts';
+import type { Trace } from './trace.ts';
+
+/** What the makers of clients and workers get of the world. */
+export interface TrafficSurroundings<H extends Host> {
+  readonly queue: EventQueue;
+  readonly random: Random;
+  readonly weather: () => Weather;
+  readonly history: History;
+  readonly trace: Trace;
+  readonly nodes: readonly SimNode<H>[];
+  readonly fail: (error: unknown) => void;
+}
+
+/** Those who use the cluster. */
+export interface Traffic<H extends Host> {
+  start(): void;
+  /** Finishes what is under way and begins nothing new. */
+  stop(): void;
+  /** After {@link stop}: a little more, to see that it still works. */
+  more(): void;
+  /** What still waits for the cluster, or null. */
+  unfinished(): string | null;
+  /** Everything is at rest: nothing that was acknowledged may be missing. */
+  checkAtRest(members: readonly SimNode<H>[]): void;
+  /** Requests answered so far. */
+  readonly answered: number;
+}
+
+/** One way to put a simulated cluster together. */
+export interface Kind<H extends Host> {
+  readonly name: 'core' | 'node' | 'tasks';
+  /** Its code uses promises, so that each event must be followed by a turn of the real event loop. */
+  readonly usesPromises: boolean;
+  readonly makeServer: (options: ServerOptions) => Server<H>;
+  readonly makeTraffic: (around: TrafficSurroundings<H>) => Traffic<H>;
+}
+
+export interface ServerOptions {
+  readonly id: NodeId;
+  readonly bootstrap: Configuration;
+  readonly history: History;
+  readonly random: Random;
+}
