@@ -235,10 +235,12 @@ export class ServerCluster implements Cluster {
   }
 
   nodes(): readonly NodeView[] {
-    return [...this.#options.machine.state.nodes.values()].map((record) => this.#nodeView(record));
+    const { machine, master } = this.#options;
+    const eligible = master.eligibleNodes();
+    return [...machine.state.nodes.values()].map((record) => this.#nodeView(record, eligible));
   }
 
-  #nodeView(record: NodeRecord): NodeView {
+  #nodeView(record: NodeRecord, eligibleNodes: ReadonlySet<string>): NodeView {
     const { master, machine } = this.#options;
     const live = master.leading ? master.fleet.get(record.id) : undefined;
     const connected = live === undefined || live.session !== null;
@@ -254,7 +256,7 @@ export class ServerCluster implements Cluster {
       role: record.role,
       address: record.address,
       status,
-      eligible: live === undefined ? status === 'ready' : master.isEligible(record.id),
+      eligible: master.leading ? eligibleNodes.has(record.id) : status === 'ready',
       cpu: live?.cpu ?? null,
       memory: live?.memory ?? null,
       slots: record.slots,

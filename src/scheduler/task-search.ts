@@ -12,6 +12,8 @@ export const SEARCH_LIMITS = {
   steps: 200_000,
   /** Finished tasks read from the store. */
   reads: 5_000,
+  /** Characters of scripts and output on one page (one task always fits): a page of the largest would be hundreds of MiB. */
+  pageChars: 4 * 1024 * 1024,
   /** Characters searched for free text. */
   textChars: 16 * 1024 * 1024,
   /** Steps (a read counts for many) after which others get their turn. */
@@ -72,6 +74,7 @@ export async function listTasks(
   let steps = 0;
   let reads = 0;
   let turn = 0;
+  let pageChars = 0;
   const candidates = new Candidates(tasks, query.status);
   for (;;) {
     const next = candidates.below(below);
@@ -84,8 +87,11 @@ export async function listTasks(
       reads += 1;
       turn += STEPS_PER_READ;
     }
-    if (task !== null && filter.matches(task)) found.push(task);
-    if (found.length >= query.limit) break;
+    if (task !== null && filter.matches(task)) {
+      found.push(task);
+      pageChars += bulkOf(task);
+    }
+    if (found.length >= query.limit || pageChars >= SEARCH_LIMITS.pageChars) break;
     if (steps >= SEARCH_LIMITS.steps || reads >= SEARCH_LIMITS.reads || filter.exhausted) break;
     if (turn >= SEARCH_LIMITS.stepsPerTurn) {
       turn = 0;
@@ -93,6 +99,13 @@ export async function listTasks(
     }
   }
   return { tasks: found, next: candidates.below(below) === null ? null : below };
+}
+
+/** Characters of the parts of a task that can be large. */
+function bulkOf(task: TaskRecord): number {
+  const { spec, result } = task;
+  const given = (spec.script?.length ?? 0) + (spec.stdin?.length ?? 0);
+  return given + (result === null ? 0 : result.stdout.length + result.stderr.length);
 }
 
 function readArchived(tasks: TaskTable, seq: number): TaskRecord | null {

@@ -305,16 +305,15 @@ export class Master {
     return this.#lead === null ? null : this.#placer.pendingReason(task);
   }
 
-  /** Whether a task could be given to this node (not whether a slot is free). */
-  isEligible(id: string): boolean {
-    const node = this.fleet.get(id);
-    if (this.#lead === null || node === undefined) return false;
-    this.fleet.refresh(this.#options.clock.nowMs());
-    if (node.unable !== null) return false;
-    const { leaderExecutes } = this.#options;
-    if (!node.isMaster || leaderExecutes === 'always') return true;
-    if (leaderExecutes === 'never') return false;
-    return this.fleet.all().every((other) => other.isMaster || other.unable !== null);
+  /** The nodes that could be given a task that asks for nothing special, whether or not a slot is free. */
+  eligibleNodes(): ReadonlySet<string> {
+    const { leaderExecutes, clock } = this.#options;
+    if (this.#lead === null) return new Set();
+    this.fleet.refresh(clock.nowMs());
+    const able = this.fleet.all().filter((node) => node.unable === null);
+    const others = able.filter((node) => !node.isMaster);
+    const withMaster = leaderExecutes === 'always' || (leaderExecutes === 'fallback' && others.length === 0);
+    return new Set((withMaster ? able : others).map((node) => node.id));
   }
 }
 
