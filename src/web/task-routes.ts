@@ -30,11 +30,12 @@ export function mountTaskRoutes(deps: TaskRouteDeps): void {
   const { answers } = shell;
 
   shell.route('get', '/v1/tasks', async (req, res) => {
-    const query = queryOf(req, ['status', 'label', 'q', 'limit', 'cursor', 'stale']);
+    const query = queryOf(req, ['status', 'label', 'q', 'limit', 'cursor', 'brief', 'stale']);
     const list = listQuery(query);
+    const brief = flag('brief', query.brief);
     await read(gate, local, req, res, flag('stale', query.stale), async (cluster) => {
       const { tasks, nextCursor, counts } = await cluster.listTasks(list);
-      answers.json(res, 200, { tasks: tasks.map(summary), nextCursor, counts });
+      answers.json(res, 200, { tasks: brief ? tasks.map(summary) : tasks, nextCursor, counts });
     });
   });
 
@@ -186,7 +187,7 @@ async function answerOutput(
   }
 }
 
-/** A row of the list: scripts and output would make a page of it megabytes long. */
+/** With `brief`, for lists on a screen: scripts and output can make a page of it megabytes long. */
 export function summary(task: TaskView): TaskSummary {
   const { result } = task;
   const row = without(task, ['script', 'stdin', 'result']);

@@ -9,7 +9,7 @@ import { ask, closeAll, readStream, startServer, until } from './nodes.ts';
 after(closeAll);
 
 describe('GET /v1/tasks', () => {
-  it('lists newest first, without scripts and output, with counts and a cursor', async () => {
+  it('lists newest first with counts and a cursor; with brief=true without scripts and output', async () => {
     const { address, cluster } = await startServer();
     const result = {
       exitCode: 0,
@@ -32,8 +32,11 @@ describe('GET /v1/tasks', () => {
     const second = await ask(address, `/v1/tasks?limit=2&cursor=${first.json.nextCursor ?? ''}`);
     assert.equal(second.json.tasks.length, 1);
     assert.equal(second.json.nextCursor, null);
-    assert.match(second.text, /"stdoutBytes":11/);
-    assert.doesNotMatch(second.text, /long output|secret script/);
+    assert.match(second.text, /long output/);
+    assert.match(second.text, /secret script/);
+    const brief = await ask(address, '/v1/tasks?brief=true');
+    assert.match(brief.text, /"stdoutBytes":11/);
+    assert.doesNotMatch(brief.text, /long output|secret script/);
     const one = await ask(address, '/v1/tasks?status=succeeded&label=a%3Db&q=x');
     assert.equal(one.json.tasks.length, 1);
   });

@@ -26,6 +26,7 @@ export class Api {
     if (filter.status !== null) query.set('status', filter.status);
     if (filter.q !== '') query.set('q', filter.q);
     if (cursor !== null) query.set('cursor', cursor);
+    query.set('brief', 'true');
     const read = await this.#read<ListPage>('/v1/tasks', query);
     mustBe(Array.isArray(read.value.tasks), 'a list of tasks');
     return read;
