@@ -166,11 +166,12 @@ export class FakeCluster {
       this.#after(ELECTION_MS, () => this.#elect());
     }
     this.#after(stopped ? LEASE_MS : ELECTION_MS, () => {
-      if (node.stopped !== stopped || node.up === !stopped) return;
+      if (node.stopped !== stopped) return;
+      if (this.leader === null) this.#elect();
+      if (node.up === !stopped) return;
       node.up = !stopped;
       this.#emit([{ kind: 'node', id, status: stopped ? 'down' : 'ready' }]);
       if (stopped) this.#loseTasksOf(id);
-      if (this.leader === null) this.#elect();
     });
     return true;
   }

@@ -50,7 +50,7 @@ function following(options: { readonly refuse?: ApiFailure } = {}) {
   }).then(() => {
     facts.ended = true;
   });
-  const shown = (): OutputSnapshot => (last) ?? assert.fail('nothing shown');
+  const shown = (): OutputSnapshot => last ?? assert.fail('nothing shown');
   const connection = (): Connection => connections.at(-1) ?? assert.fail('not connected');
   return { clock, connections, connection, stop, facts, shown };
 }

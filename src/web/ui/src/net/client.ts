@@ -102,7 +102,8 @@ export class Client {
     if (!response.ok) throw await toFailure(response);
     if (response.status === 204) return null;
     try {
-      return (await response.json()) as unknown;
+      const body: unknown = await response.json();
+      return body;
     } catch (cause) {
       if (cause instanceof SyntaxError) {
         throw new ApiFailure('UNREADABLE', 'The answer is not JSON.', { status: response.status, cause });

@@ -229,10 +229,12 @@ export class Live {
   async #fetchTasks(): Promise<void> {
     const { store } = this.#options;
     const changed = this.#changedIds;
+    // Without the stream nothing tells what has changed; and whether it matches a search, only the server knows.
+    const whole = this.#fetchAll || store.get().feed !== 'open';
     const searching = store.get().list.filter.q !== '';
-    const all = this.#fetchAll || searching || changed.size > SINGLE_FETCHES_MAX;
+    const all = whole || searching || changed.size > SINGLE_FETCHES_MAX;
     const detailId = store.get().detail?.id ?? null;
-    const wholeDetail = this.#fetchAll || (detailId !== null && changed.has(detailId));
+    const wholeDetail = whole || (detailId !== null && changed.has(detailId));
     this.#changedIds = new Set();
     this.#fetchAll = false;
     try {
@@ -241,12 +243,19 @@ export class Live {
         await Promise.all([...[...changed].map((id) => this.#fetchRow(id, detailId)), this.#fetchCounts()]);
       if (detailId !== null && wholeDetail) await this.#fetchDetail(detailId);
       store.set({ listFailure: null });
+      // No event will tell that a majority is back.
+      const { list, detail } = store.get();
+      if (list.stale || detail?.stale === true) this.#fetchAllIn(POLL_MS);
     } catch (thrown) {
       if (!(thrown instanceof ApiFailure)) throw thrown;
       store.set({ listFailure: thrown });
-      this.#fetchAll = true;
-      this.#tasks.request(RETRY_MS);
+      this.#fetchAllIn(RETRY_MS);
     }
+  }
+
+  #fetchAllIn(ms: number): void {
+    this.#fetchAll = true;
+    this.#tasks.request(ms);
   }
 
   async #fetchFirstPage(changed: ReadonlySet<string>): Promise<void> {
