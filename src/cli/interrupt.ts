@@ -1,4 +1,5 @@
 /** Ctrl-C on a command that waits: it detaches, it does not cancel. */
+import { setMaxListeners } from 'node:events';
 import { CliError, EXIT } from './exit-code.ts';
 
 /**
@@ -10,6 +11,8 @@ export async function interruptible<T>(
   hint: () => string,
 ): Promise<T> {
   const controller = new AbortController();
+  // Many waits may share it.
+  setMaxListeners(0, controller.signal);
   const onSignal = (name: NodeJS.Signals): void => {
     const code = name === 'SIGINT' ? EXIT.interrupted : EXIT.terminated;
     if (controller.signal.aborted) process.exit(code);

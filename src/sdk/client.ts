@@ -14,7 +14,7 @@ import { subscribe, type SubscribeOptions } from './event-stream.ts';
 import { abortReason, Http } from './http.ts';
 import { readOutput, type OutputOptions } from './output.ts';
 import { pause } from './pause.ts';
-import { ServerPool, type Patience, type PoolAnswer } from './server-pool.ts';
+import { jsonOf, ServerPool, type Patience, type PoolAnswer } from './server-pool.ts';
 import { Submitter, type BatchOptions, type SubmitOptions } from './submitter.ts';
 import { SharedWaits, type TaskOutcome } from './waits.ts';
 
@@ -162,8 +162,8 @@ export class Clb {
       if (isFinal(task.status)) return outcomeOf(task, task.status);
       return this.#waits.outcome(task.id, task.index, options.signal);
     }
-    const answer = await this.#answer(`/v1/tasks/${encodeURIComponent(task)}`, options.signal, this.#outage);
-    const view = JSON.parse(answer.text) as TaskView;
+    const answer = await this.#waits.look(task, options.signal);
+    const view = jsonOf(answer) as TaskView;
     if (isFinal(view.status)) return outcomeOf(view, view.status);
     // Not final as of the answer, which is later than the last change of the task.
     const index = Number(answer.headers['x-clb-index'] ?? 0);
@@ -237,7 +237,7 @@ export class Clb {
     const answer = await (server === undefined
       ? this.#pool.request(request)
       : this.#pool.ask(server, request));
-    return JSON.parse(answer.text) as RaftView;
+    return jsonOf(answer) as RaftView;
   }
 
   /** Every given address asked at once, in the order given. */
@@ -265,7 +265,7 @@ export class Clb {
     const answer = await (range.server === undefined
       ? this.#pool.request(request)
       : this.#pool.ask(range.server, request));
-    return (JSON.parse(answer.text) as { entries: readonly RaftLogEntryView[] }).entries;
+    return (jsonOf(answer) as { entries: readonly RaftLogEntryView[] }).entries;
   }
 
   /** What is committed, entry by entry, without end; resumes by itself on another server. */
@@ -307,7 +307,7 @@ export class Clb {
       timeoutMs: seconds * 1000 + LONG_POLL_GRACE_MS,
       patience: this.#outage,
     });
-    return JSON.parse(answer.text) as TaskView;
+    return jsonOf(answer) as TaskView;
   }
 
   #answer(path: string, signal: AbortSignal | undefined, patience?: Patience): Promise<PoolAnswer> {
@@ -322,7 +322,7 @@ export class Clb {
 
   async #read<T>(path: string, query: Query, options: ReadOptions): Promise<T> {
     const withStale = options.stale === true ? { ...query, stale: true } : query;
-    return JSON.parse((await this.#answer(withQuery(path, withStale), options.signal)).text) as T;
+    return jsonOf(await this.#answer(withQuery(path, withStale), options.signal)) as T;
   }
 
   async #post<T>(
@@ -338,7 +338,7 @@ export class Clb {
       repeat,
       signal: options.signal,
     });
-    return (answer.text === '' ? {} : JSON.parse(answer.text)) as T;
+    return jsonOf(answer) as T;
   }
 }
 

@@ -138,6 +138,8 @@ export class Http {
     request: HttpRequest,
     responseType: 'text' | 'stream',
   ): Promise<AxiosResponse<T>> {
+    // A stream holds its connection for as long as it lasts: it must not use up those of the pool.
+    const fresh = request.fresh === true || responseType === 'stream';
     const config: AxiosRequestConfig = {
       method: request.method,
       url: address.baseUrl + request.path,
@@ -151,7 +153,7 @@ export class Http {
       },
       ...(request.body === undefined ? {} : { data: Buffer.from(request.body) }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
-      ...(request.fresh === true ? { httpAgent: this.#freshAgent } : {}),
+      ...(fresh ? { httpAgent: this.#freshAgent } : {}),
     };
     try {
       return await this.#axios.request<T>(config);

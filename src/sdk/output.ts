@@ -5,7 +5,7 @@ import type { OutputStream } from '../api/views.ts';
 import { ClbError } from './errors.ts';
 import { abortReason } from './http.ts';
 import { pause } from './pause.ts';
-import type { Patience, PoolStream, ServerPool } from './server-pool.ts';
+import { jsonOf, type Patience, type PoolStream, type ServerPool } from './server-pool.ts';
 
 /** A task may be silent for hours; opening the stream again shows that its server is still there. */
 const SILENCE_MAX_MS = 30_000;
@@ -164,14 +164,14 @@ function openOutput(source: Source, offset: number): Promise<PoolStream> {
 }
 
 async function readTask(source: Source): Promise<TaskView> {
-  const { text } = await source.pool.request({
+  const answer = await source.pool.request({
     method: 'GET',
     path: `/v1/tasks/${encodeURIComponent(source.id)}`,
     repeat: 'always',
     signal: source.signal,
     patience: source.patience,
   });
-  return JSON.parse(text) as TaskView;
+  return jsonOf(answer) as TaskView;
 }
 
 /** Servers name the attempt whose output it is (X-Clb-Attempt); 0: it has none yet. */

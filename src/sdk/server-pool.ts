@@ -60,6 +60,21 @@ export interface PoolStream extends HttpStream {
   readonly server: string;
 }
 
+/** @throws ClbError where the answer is not JSON: something else than CLB listens there. */
+export function jsonOf(answer: PoolAnswer): unknown {
+  try {
+    return JSON.parse(answer.text);
+  } catch (error) {
+    const what = answer.text.trim().slice(0, NOT_JSON_CHARS_MAX);
+    throw new ClbError('INTERNAL', `${answer.server} answered with what is no JSON: ${what}`, {
+      server: answer.server,
+      cause: error,
+    });
+  }
+}
+
+const NOT_JSON_CHARS_MAX = 100;
+
 interface Member {
   readonly address: Address;
   nodeId: string | null;

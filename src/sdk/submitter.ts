@@ -10,7 +10,7 @@ import { LIMITS } from '../api/limits.ts';
 import type { BatchResultItem, TaskRequest, TaskView } from '../api/tasks.ts';
 import { ClbError, isErrorCode, isPassing } from './errors.ts';
 import { abortReason } from './http.ts';
-import type { ServerPool } from './server-pool.ts';
+import { jsonOf, type ServerPool } from './server-pool.ts';
 
 export interface SubmitOptions {
   /** The same key gives the same task. Made up where absent. */
@@ -225,7 +225,7 @@ export class Submitter {
       direct: true,
       idempotencyKey: pending.key,
     });
-    return JSON.parse(answer.text) as TaskView;
+    return jsonOf(answer) as TaskView;
   }
 
   async #postBatch(
@@ -241,7 +241,7 @@ export class Submitter {
       direct: true,
       signal,
     });
-    return (JSON.parse(answer.text) as { results: readonly BatchResultItem[] }).results;
+    return (jsonOf(answer) as { results: readonly BatchResultItem[] }).results;
   }
 }
 

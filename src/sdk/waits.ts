@@ -12,7 +12,7 @@ import type { ClusterEvent, EventMessage } from '../api/views.ts';
 import { subscribe } from './event-stream.ts';
 import { abortReason } from './http.ts';
 import { Limiter } from './limiter.ts';
-import type { Patience, ServerPool } from './server-pool.ts';
+import { jsonOf, type Patience, type PoolAnswer, type ServerPool } from './server-pool.ts';
 
 export interface TaskOutcome {
   readonly id: string;
@@ -95,21 +95,25 @@ export class SharedWaits {
 
   async #readFinal(id: string, signal: AbortSignal | undefined): Promise<TaskView> {
     for (let looks = 0; ; looks += 1) {
-      const task = await this.#read(id, signal);
+      const task = jsonOf(await this.#ask(id, signal)) as TaskView;
       if (isFinal(task.status) || looks >= RELOOKS_MAX) return task;
       await new Promise((resolve) => setTimeout(resolve, RELOOK_MS));
     }
   }
 
-  async #read(id: string, signal: AbortSignal | undefined): Promise<TaskView> {
-    const { text } = await this.#pool.request({
+  /** The task as it is, with the headers of the answer. */
+  look(id: string, signal: AbortSignal | undefined): Promise<PoolAnswer> {
+    return this.#lookups.run(() => this.#ask(id, signal));
+  }
+
+  #ask(id: string, signal: AbortSignal | undefined): Promise<PoolAnswer> {
+    return this.#pool.request({
       method: 'GET',
       path: `/v1/tasks/${encodeURIComponent(id)}`,
       repeat: 'always',
       patience: this.#patience,
       signal,
     });
-    return JSON.parse(text) as TaskView;
   }
 
   #add(id: string, waiter: Waiter): void {
@@ -136,7 +140,7 @@ export class SharedWaits {
   async #lookUp(id: string): Promise<void> {
     try {
       const task = await this.#lookups.run(async () =>
-        this.#waiters.has(id) ? this.#read(id, undefined) : null,
+        this.#waiters.has(id) ? (jsonOf(await this.#ask(id, undefined)) as TaskView) : null,
       );
       if (task === null || !isFinal(task.status)) return;
       this.#settle({ id, status: task.status, exitCode: task.result?.exitCode ?? null });

@@ -1,4 +1,5 @@
 /** Which address is asked, how long, and what is said in the end. */
+import { setMaxListeners } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
@@ -157,6 +158,31 @@ describe('the token', () => {
     });
     assert.equal((await trusted.nodes()).length, 1);
     assert.equal(cluster.server(0).requests.at(-1)?.headers['x-clb-client-port'], '3001');
+  });
+});
+
+describe('something else than CLB', () => {
+  it('is told from it by its answers', async () => {
+    const { cluster, clb } = await clusterAndClient(1);
+    cluster.server(0).misbehave = () => ({ kind: 'text', status: 200, text: '<html>' });
+    await assert.rejects(clb.nodes(), { code: 'INTERNAL', message: /is no JSON: <html>/ });
+    cluster.server(0).misbehave = () => ({ kind: 'text', status: 404, text: 'Cannot GET /' });
+    await assert.rejects(clb.nodes(), { code: 'NOT_FOUND', message: 'answered 404: Cannot GET /' });
+  });
+});
+
+describe('streams', () => {
+  it('leave the connections of other calls alone, however many are open', async () => {
+    const { cluster, clb } = await clusterAndClient(1);
+    const stop = new AbortController();
+    setMaxListeners(0, stop.signal);
+    const followers = Array.from({ length: 80 }, async () => {
+      for await (const message of clb.subscribe({ signal: stop.signal })) assert.fail(String(message.index));
+    });
+    await until('all listen', () => cluster.server(0).streams === 80);
+    await clb.nodes();
+    stop.abort();
+    for (const ended of await Promise.allSettled(followers)) assert.equal(ended.status, 'rejected');
   });
 });
 
