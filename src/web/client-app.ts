@@ -220,7 +220,7 @@ function mountPage(shell: WebShell, uiDir: string): void {
     else if (!existsSync(index)) shell.answers.text(res, 503, 'The page is not built: npm run build\n');
     else {
       // The page has addresses of its own.
-      req.url = '/';
+      req.url = '/index.html';
       files(req, res, next);
     }
   });

@@ -98,13 +98,15 @@ export class ClientSubmits {
     const body = await wholeBody(response, ANSWER_BYTES_MAX);
     const { sent, watch, writeLine } = this.#options;
     const ids = idsOf(body).filter((id) => !sent.has(id));
-    await watch.sent(ids);
+    // In one turn: else its result could be written before it was sent.
+    const stored = sent.add(ids);
     const port = this.#masterPort(response.headers['x-clb-leader'], server);
     for (const id of ids) {
       writeLine(LINES.createdPayload(id));
       writeLine(LINES.sentForExecution(id, port));
     }
     watch.settle(ids);
+    await stored;
     if (res.destroyed) return;
     res.writeHead(
       response.statusCode ?? 200,

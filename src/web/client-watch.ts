@@ -57,12 +57,7 @@ export class ClientWatch {
     await this.#running;
   }
 
-  /** These were sent just now. Resolves when they are remembered. */
-  async sent(ids: readonly string[]): Promise<void> {
-    await this.#options.sent.add(ids);
-  }
-
-  /** To be called after the lines of the sending were written: a result may be here already. */
+  /** To be called when these were sent and their lines written: a result may be here already. */
   settle(ids: readonly string[]): void {
     this.#ended(ids.filter((id) => this.#recent.has(id)));
   }

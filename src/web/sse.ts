@@ -50,15 +50,20 @@ export class SseHub {
     res.write(`retry: ${RETRY_MS}\n\n`);
     const stream = new SseStream(res);
     this.#streams.add(stream);
-    res.once('close', () => this.#streams.delete(stream));
+    res.once('close', () => {
+      this.#streams.delete(stream);
+      if (this.#streams.size === 0) this.#rest();
+    });
     this.#timer ??= setInterval(() => this.#beat(), this.#heartbeatMs);
     return stream;
   }
 
   #beat(): void {
     for (const stream of this.#streams) stream.beat();
-    if (this.#streams.size > 0 || this.#timer === null) return;
-    clearInterval(this.#timer);
+  }
+
+  #rest(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
   }
 }

@@ -23,6 +23,8 @@ export class FakeCluster implements Cluster {
   /** Called by submit before anything else; may throw or wait. */
   onSubmit: (items: readonly SubmitItem[]) => Promise<void> | void = () => undefined;
   onGet: () => void = () => undefined;
+  /** Called with each new task before submit answers. */
+  onAdded: (task: TaskView) => void = () => undefined;
   readonly submitted: SubmitItem[] = [];
   readonly tasks = new Map<string, TaskView>();
   readonly drains: unknown[] = [];
@@ -253,6 +255,7 @@ export class FakeCluster implements Cluster {
     const { script = null, command = null, name = null } = item.request;
     const task = this.add({ script, command, name });
     if (item.idempotencyKey !== null) this.#byKey.set(item.idempotencyKey, { id: task.id, content });
+    this.onAdded(task);
     return { status: 201, task };
   }
 
