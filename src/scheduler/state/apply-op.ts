@@ -1,5 +1,4 @@
 /** What each op does to the state. Refusals are results: an op that reached the log never throws. */
-import { isFinal } from '../../api/tasks.ts';
 import {
   assigned,
   cancelRequested,
@@ -234,9 +233,4 @@ function drain(state: TaskState, changes: Changes, op: Extract<Op, { op: 'drain'
   const drainUntil = op.drain && op.deadlineMs !== null ? ctx.at + op.deadlineMs : null;
   state.putNode(changes, { ...node, draining: op.drain, drainUntil, index: ctx.index });
   return DONE;
-}
-
-/** Whether a status admits `retry`: a new task of the same content. */
-export function mayRepeat(task: TaskRecord): boolean {
-  return isFinal(task.status);
 }

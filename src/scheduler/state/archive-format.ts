@@ -107,3 +107,14 @@ export function decodeAmendment(value: Uint8Array): Amendment {
 export function indexOfValue(value: Uint8Array): number {
   return Number(decoder.decode(value.subarray(0, Math.max(0, value.indexOf(LINE_BREAK)))));
 }
+
+/** Close enough to keep memory and segments bounded. */
+export function roughBytes(task: TaskRecord): number {
+  const { spec, result } = task;
+  return (
+    500 +
+    (spec.script?.length ?? 0) +
+    (spec.stdin?.length ?? 0) +
+    (result === null ? 0 : result.stdout.length + result.stderr.length)
+  );
+}

@@ -3,7 +3,6 @@ import { isFinal } from '../../api/tasks.ts';
 import { ArchiveIndex } from './archive-index.ts';
 import {
   AMENDMENT_PREFIX,
-  BODY_PREFIX,
   INDEX_PREFIX,
   amendmentKey,
   bodyKey,
@@ -13,6 +12,7 @@ import {
   encodeSegment,
   indexKey,
   recordOfSegment,
+  roughBytes,
 } from './archive-format.ts';
 import type { Amendment, ArchiveWrite } from './archive-format.ts';
 import { fnv1a } from './hash.ts';
@@ -392,17 +392,3 @@ export class Archive {
     return counts;
   }
 }
-
-/** Close enough to keep memory and segments bounded. */
-function roughBytes(task: TaskRecord): number {
-  const { spec, result } = task;
-  return (
-    500 +
-    (spec.script?.length ?? 0) +
-    (spec.stdin?.length ?? 0) +
-    (result === null ? 0 : result.stdout.length + result.stderr.length)
-  );
-}
-
-export const ARCHIVE_PREFIXES = [INDEX_PREFIX, AMENDMENT_PREFIX] as const;
-export { BODY_PREFIX };

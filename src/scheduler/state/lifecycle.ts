@@ -348,7 +348,7 @@ export function clip(text: string | null): string | null {
 }
 
 /** "exit code 1", "signal SIGKILL", "timed out", … */
-export function describeEnding(outcome: FinalStatus, result: TaskResult | null): string {
+function describeEnding(outcome: FinalStatus, result: TaskResult | null): string {
   if (outcome === 'timed_out') return 'timed out';
   if (outcome === 'canceled') return 'canceled';
   if (result !== null && result.signal !== null) return `ended by signal ${result.signal}`;

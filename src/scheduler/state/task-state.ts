@@ -93,7 +93,7 @@ export function doomedBy(done: TaskRecord): string {
 }
 
 /** As far as the log knows; whether a node is merely disconnected is the master's knowledge. */
-export function nodeStatus(node: NodeRecord): NodeStatus {
+function nodeStatus(node: NodeRecord): NodeStatus {
   if (!node.up) return 'down';
   return node.draining ? 'draining' : 'ready';
 }
