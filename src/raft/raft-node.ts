@@ -18,40 +18,17 @@ import type {
   SnapshotMeta,
   Term,
 } from './core/types.ts';
+import { DiskWatch } from './node/disk-watch.ts';
 import { createParts } from './node/parts.ts';
 import type { Parts } from './node/parts.ts';
 import { isStopped } from './node/snapshot-writer.ts';
-import type { RaftLogger } from './raft-logger.ts';
 import { noMetrics } from './raft-metrics.ts';
 import type { RaftMetrics } from './raft-metrics.ts';
+import type { RaftNodeOptions } from './raft-node-options.ts';
 import { coreConfig, RAFT_DEFAULTS } from './raft-settings.ts';
 import type { RaftSettings } from './raft-settings.ts';
-import type { StateMachine } from './state-machine.ts';
-import type { KvStore } from './storage/kv-store.ts';
 import { KvRaftStorage } from './storage/raft-storage.ts';
 import type { ChunkTotals } from './storage/raft-storage.ts';
-import type { Timers } from './timers.ts';
-import type { RaftTransport } from './transport/transport.ts';
-
-export interface RaftNodeOptions<Result> {
-  readonly id: NodeId;
-  readonly clusterId: string;
-  /** Who takes part at the very first start; of no effect once anything is stored. Empty for a server that joins. */
-  readonly bootstrap: Configuration;
-  /** Owned by the node from now on: closed by `stop`, `crash`, and when `open` fails. */
-  readonly kv: KvStore;
-  /** Owned by the node from now on. */
-  readonly transport: RaftTransport;
-  readonly machine: StateMachine<Result>;
-  readonly timers: Timers;
-  /** Uniform whole numbers in [0, boundExclusive). */
-  readonly random: (boundExclusive: number) => number;
-  readonly log: RaftLogger;
-  /** The process must end: a write failed, or an invariant is broken. Called once; the node is dead by then. */
-  readonly onFatal: (error: unknown) => void;
-  readonly metrics?: RaftMetrics;
-  readonly settings?: Partial<RaftSettings>;
-}
 
 type Life = 'new' | 'running' | 'over';
 
@@ -62,6 +39,7 @@ export class RaftNode<Result> implements Consensus<Result> {
   readonly #core: RaftCore;
   readonly #storage: KvRaftStorage;
   readonly #parts: Parts<Result>;
+  readonly #diskWatch: DiskWatch | null;
   readonly #roleListeners = new Set<(change: RoleChange) => void>();
   #life: Life = 'new';
   readonly #inputs: Input[] = [];
@@ -90,6 +68,7 @@ export class RaftNode<Result> implements Consensus<Result> {
         fail: (error) => this.#fail(error),
       },
     );
+    this.#diskWatch = options.diskFreeBytes === undefined ? null : this.#watchDisk(options.diskFreeBytes);
   }
 
   /**
@@ -120,6 +99,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     transport.onPeerLost = (peer) => this.#input({ kind: 'peerUnreachable', peer });
     transport.start();
     this.#parts.ticker.start();
+    this.#diskWatch?.start();
   }
 
   /** Orderly end: hands over the lead if it has it, writes what is due, closes store and transport. */
@@ -221,9 +201,22 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   #refusal(): Exclude<ProposeResult<never>, { kind: 'applied' }> | null {
     if (this.#life !== 'running') return { kind: 'notLeader', leader: null };
+    if (this.#diskWatch?.isLow === true) return { kind: 'overloaded', limit: 'diskFreeBytesMin' };
     if (this.#parts.commands.count + this.#parts.configs.count < this.#settings.waitingProposalsMax)
       return null;
     return { kind: 'overloaded', limit: 'waitingProposalsMax' };
+  }
+
+  #watchDisk(freeBytes: () => Promise<number>): DiskWatch {
+    const { timers, log } = this.#options;
+    return new DiskWatch({
+      timers,
+      freeBytes,
+      minBytes: this.#settings.diskFreeBytesMin,
+      everyMs: this.#settings.diskCheckMs,
+      log,
+      onLow: () => void this.#handOver(),
+    });
   }
 
   #proposeGathered(): void {
@@ -389,6 +382,7 @@ export class RaftNode<Result> implements Consensus<Result> {
   async #endOnce(reason: string): Promise<void> {
     this.#life = 'over';
     this.#parts.ticker.stop();
+    this.#diskWatch?.stop();
     this.#parts.applier.freeze();
     this.#parts.snapshots.abort();
     this.#parts.sender.cancelAll();

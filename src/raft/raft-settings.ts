@@ -29,6 +29,10 @@ export interface RaftSettings {
   /** Entries are applied for at most this long before other events get their turn. */
   readonly applySliceMs: number;
 
+  /** With less free space than this the node refuses proposals and hands over the lead, before a write can fail. */
+  readonly diskFreeBytesMin: number;
+  readonly diskCheckMs: number;
+
   /** A snapshot is due after this many entries or bytes, whichever comes first (plus up to a quarter by chance). */
   readonly snapshotEveryEntries: number;
   readonly snapshotEveryBytes: number;
@@ -58,6 +62,8 @@ export const RAFT_DEFAULTS: RaftSettings = {
   pendingReadsMax: 10_000,
   waitingProposalsMax: 100_000,
   applySliceMs: 5,
+  diskFreeBytesMin: 128 * 1024 * 1024,
+  diskCheckMs: 1_000,
   snapshotEveryEntries: 50_000,
   snapshotEveryBytes: 64 * 1024 * 1024,
   trailingEntries: 10_000,

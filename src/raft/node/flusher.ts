@@ -103,10 +103,14 @@ export class Flusher {
   #schedule(): void {
     if (this.#isScheduled || this.#inFlight !== null) return;
     this.#isScheduled = true;
-    queueMicrotask(() => {
-      this.#isScheduled = false;
-      this.#flush();
-    });
+    // After the messages of this turn are on their way (one microtask later than the transport's): the followers' disks
+    // are the longer path.
+    queueMicrotask(() =>
+      queueMicrotask(() => {
+        this.#isScheduled = false;
+        this.#flush();
+      }),
+    );
   }
 
   #flush(): void {

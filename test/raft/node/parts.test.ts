@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import type { ProposeResult, ReadBarrierResult } from '../../../src/raft/consensus.ts';
 import type { Entry, LogIndex, NodeId, ProposalId, ReadId, Term } from '../../../src/raft/core/types.ts';
 import { Applier } from '../../../src/raft/node/applier.ts';
+import { DiskWatch } from '../../../src/raft/node/disk-watch.ts';
 import { Proposals } from '../../../src/raft/node/proposals.ts';
 import { ReadBarriers } from '../../../src/raft/node/read-barriers.ts';
 import { Ticker } from '../../../src/raft/node/ticker.ts';
@@ -158,6 +159,42 @@ describe('the applier', () => {
     timers.turn();
     assert.deepEqual(machine.words, ['word1', 'word4']);
     assert.equal(applier.appliedIndex, 4);
+  });
+});
+
+describe('the disk watch', () => {
+  it('says once that space is low, and that there is room again only with some to spare', async () => {
+    const timers = new ManualTimers();
+    let free: number | Error = 1_000;
+    let lows = 0;
+    const lines: string[] = [];
+    const note = (line: string): void => void lines.push(line);
+    const watch = new DiskWatch({
+      timers,
+      freeBytes: () => (free instanceof Error ? Promise.reject(free) : Promise.resolve(free)),
+      minBytes: 500,
+      everyMs: 10,
+      log: { info: note, warn: note, error: note },
+      onLow: () => lows++,
+    });
+    const look = async (bytes: number | Error): Promise<boolean> => {
+      free = bytes;
+      timers.pass(10);
+      await new Promise((resolve) => setImmediate(resolve));
+      return watch.isLow;
+    };
+    watch.start();
+    assert.equal(await look(600), false);
+    assert.equal(await look(499), true);
+    assert.equal(await look(550), true);
+    assert.equal(await look(new Error('stale handle')), true);
+    assert.equal(await look(700), false);
+    assert.equal(await look(100), true);
+    assert.equal(lows, 2);
+    assert.match(lines.join(), /only 499 bytes.*stale handle.*700 bytes of disk are free again/);
+    watch.stop();
+    assert.equal(await look(1_000), true);
+    assert.equal(timers.waiting, 0);
   });
 });
 

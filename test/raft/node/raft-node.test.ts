@@ -175,6 +175,26 @@ describe('a server', () => {
     }
   });
 
+  it('refuses proposals and hands over the lead while its disk is nearly full', async () => {
+    const cluster = await TestCluster.start(3, { diskCheckMs: 20, diskFreeBytesMin: 1_000 });
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      leader.disk.freeBytes = 999;
+      await until('another leader', () =>
+        cluster.running().some(({ id, node }) => id !== leader.id && node.status().role === 'leader'),
+      );
+      assert.deepEqual(await leader.node.propose(Buffer.from('x')), {
+        kind: 'overloaded',
+        limit: 'diskFreeBytesMin',
+      });
+      await say(cluster, 'elsewhere');
+      await until('it to follow', () => leader.machine.words.join() === 'word,elsewhere');
+    } finally {
+      await cluster.close();
+    }
+  });
+
   it('does not start on the folder of another, and leaves it closed', async () => {
     const cluster = await TestCluster.start(1);
     try {

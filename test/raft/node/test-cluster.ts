@@ -24,6 +24,8 @@ export interface Member {
   readonly server: Server;
   readonly router: UpgradeRouter;
   readonly port: number;
+  /** What the node is told of its disk. */
+  readonly disk: { freeBytes: number };
   machine: WordMachine;
   node: RaftNode<string> | null;
   transport: HttpTransport | null;
@@ -60,6 +62,7 @@ export class TestCluster {
       server,
       router,
       port,
+      disk: { freeBytes: Infinity },
       machine: new WordMachine(),
       node: null,
       transport: null,
@@ -95,6 +98,7 @@ export class TestCluster {
         error: (line) => this.#note(member, line),
       },
       onFatal: (error) => this.fatal.push(error),
+      diskFreeBytes: () => Promise.resolve(member.disk.freeBytes),
       settings: this.#settings,
     });
     member.node = node;

@@ -1,0 +1,30 @@
+import type { Configuration, NodeId } from './core/types.ts';
+import type { RaftLogger } from './raft-logger.ts';
+import type { RaftMetrics } from './raft-metrics.ts';
+import type { RaftSettings } from './raft-settings.ts';
+import type { StateMachine } from './state-machine.ts';
+import type { KvStore } from './storage/kv-store.ts';
+import type { Timers } from './timers.ts';
+import type { RaftTransport } from './transport/transport.ts';
+
+export interface RaftNodeOptions<Result> {
+  readonly id: NodeId;
+  readonly clusterId: string;
+  /** Who takes part at the very first start; of no effect once anything is stored. Empty for a server that joins. */
+  readonly bootstrap: Configuration;
+  /** Owned by the node from now on: closed by `stop`, `crash`, and when `open` fails. */
+  readonly kv: KvStore;
+  /** Owned by the node from now on. */
+  readonly transport: RaftTransport;
+  readonly machine: StateMachine<Result>;
+  readonly timers: Timers;
+  /** Uniform whole numbers in [0, boundExclusive). */
+  readonly random: (boundExclusive: number) => number;
+  readonly log: RaftLogger;
+  /** The process must end: a write failed, or an invariant is broken. Called once; the node is dead by then. */
+  readonly onFatal: (error: unknown) => void;
+  /** Free space where `kv` lies ({@link ./storage/disk-space.ts}); not watched if absent. */
+  readonly diskFreeBytes?: () => Promise<number>;
+  readonly metrics?: RaftMetrics;
+  readonly settings?: Partial<RaftSettings>;
+}
