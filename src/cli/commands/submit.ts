@@ -6,6 +6,7 @@ import { exitCodeOfTask } from '../exit-code.ts';
 import { interruptible } from '../interrupt.ts';
 import { streamTask } from '../live-output.ts';
 import { addTaskOptions, resolveAfter, taskRequest, type TaskFlags } from '../task-flags.ts';
+import type { Terminal } from '../terminal.ts';
 import { asTaskRunner, tellEnd } from '../waiting.ts';
 
 interface SubmitFlags extends TaskFlags {
@@ -16,7 +17,7 @@ export function addSubmit(program: Command): void {
   const submit = addTaskOptions(program.command('submit'))
     .summary('give the cluster a task')
     .description('Give the cluster a task. Prints its id once a majority of the servers has it on disk.')
-    .option('--wait', "wait until it is final and exit with the task's own code")
+    .option('--wait', "wait until it is final, print its result, and exit with the task's own code")
     .addHelpText(
       'after',
       `
@@ -122,8 +123,17 @@ async function submitAndWait(context: Context, flags: TaskFlags, request: TaskRe
     if (early) terminal.line(task.id);
     const final = await clb.wait(task, { signal });
     if (!early) terminal.object(final, final.id, () => undefined);
+    else if (!terminal.quiet) showResult(terminal, final);
     return final;
   });
+}
+
+/** What the result kept of both streams (head and tail), each to our own. */
+function showResult(terminal: Terminal, task: TaskView): void {
+  if (task.result === null) return;
+  process.stdout.write(task.result.stdout);
+  process.stderr.write(task.result.stderr);
+  if (task.result.truncated) terminal.note(`clb: the output was cut; all of it: clb logs ${task.id.slice(0, 8)}`);
 }
 
 async function runStreaming(context: Context, flags: TaskFlags, request: TaskRequest): Promise<number> {
