@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # CLB in one image; the compose file starts it as server, worker, client or database.
 
 FROM node:20-bookworm-slim AS build
