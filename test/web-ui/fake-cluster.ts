@@ -157,6 +157,15 @@ export class FakeCluster {
     return this.tasks.get(id)!;
   }
 
+  /** Ends a running task, as if its sleep were over. */
+  finish(id: string): void {
+    const task = this.tasks.get(id);
+    if (task?.status !== 'running') return;
+    const script = task.script ?? '';
+    const status = script.includes('raise ') ? 'failed' : 'succeeded';
+    this.#end(id, status, resultOf(script, this.outputs.get(id) ?? ''));
+  }
+
   setStopped(id: string, stopped: boolean): boolean {
     const node = this.nodes.find((candidate) => candidate.id === id);
     if (node === undefined) return false;
@@ -239,10 +248,7 @@ export class FakeCluster {
     const runMs = (seconds * 1_000) / this.#speed;
     if (script.includes('chatty')) this.#chat(id, number, 1);
     this.#after(runMs, () => {
-      if (this.tasks.get(id)?.attempts.at(-1)?.number !== number) return;
-      if (this.tasks.get(id)?.status !== 'running') return;
-      const failed = script.includes('raise ');
-      this.#end(id, failed ? 'failed' : 'succeeded', resultOf(script, this.outputs.get(id) ?? ''));
+      if (this.tasks.get(id)?.attempts.at(-1)?.number === number) this.finish(id);
     });
   }
 

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact';
 import { useEffect, useLayoutEffect } from 'preact/hooks';
+import { shortId } from '../model/format.ts';
 import { homeHash } from '../model/router.ts';
 import type { Route } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
@@ -65,9 +66,10 @@ function View({ route }: { readonly route: Route }): VNode {
 }
 
 function useTitle(route: Route): void {
+  const title = route.kind === 'task' ? `${shortId(route.id)} · CLB` : 'CLB';
   useEffect(() => {
-    document.title = route.kind === 'task' ? `${route.id.slice(0, 10)} · CLB` : 'CLB';
-  }, [route.kind]);
+    document.title = title;
+  }, [title]);
 }
 
 let homeScrollY = 0;

@@ -128,8 +128,8 @@ function Following({ task, stream }: { readonly task: TaskView; readonly stream:
         {output.text === '' ? <span class="muted">nothing written yet</span> : null}
       </pre>
       <p class="hint following" data-state={output.state}>
-        {output.state === 'following' ? 'Following live.' : 'Waiting for output.'} {byteSize(output.bytes)} so
-        far.
+        {output.state === 'following' ? 'Following live.' : 'Waiting for output.'}
+        {output.bytes === 0 ? null : ` ${byteSize(output.bytes)} so far.`}
       </p>
     </>
   );

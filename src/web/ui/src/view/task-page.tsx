@@ -5,6 +5,7 @@ import { byteSize, duration, parseTime } from '../model/format.ts';
 import { homeHash, taskHash } from '../model/router.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
 import { payloadText } from '../model/task-row.ts';
+import { isPassing } from '../net/client.ts';
 import type { Detail } from '../state/app-state.ts';
 import { Attempts } from './attempts.tsx';
 import { useApp, useSelect } from './context.ts';
@@ -24,6 +25,11 @@ export function TaskPage({ id }: { readonly id: string }): VNode {
     heading.current?.focus({ preventScroll: true });
     return () => live.closeDetail();
   }, [id]);
+  // The address may hold the beginning of an id; events name tasks by the whole of it.
+  const fullId = detail?.id === id ? (detail.task?.id ?? id) : id;
+  useEffect(() => {
+    if (fullId !== id) window.location.replace(taskHash(fullId));
+  }, [fullId]);
   return (
     <article class="task-page" data-testid="task-page" data-status={detail?.task?.status ?? ''}>
       <a class="back" href={homeHash}>
@@ -46,11 +52,10 @@ function Loaded({ detail }: { readonly detail: Detail }): VNode {
     return (
       <div class="panel empty" role="alert" data-testid="task-missing">
         <p>{missing ? 'There is no payload with this hash.' : failure.message}</p>
-        <p class="hint">
-          {missing
-            ? 'It may have been removed: finished payloads are kept for a limited time.'
-            : 'Trying again by itself.'}
-        </p>
+        {missing ? (
+          <p class="hint">It may have been removed: finished payloads are kept for a limited time.</p>
+        ) : null}
+        {isPassing(failure) ? <p class="hint">Trying again by itself.</p> : null}
       </div>
     );
   }
