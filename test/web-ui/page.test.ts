@@ -171,7 +171,7 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
 
   it('tells all about one task: attempts, placement, timeline, live output', async () => {
     await open();
-    const { task } = api.cluster.submit({ script: 'chatty\nsleep(600)\n' });
+    const { task } = api.cluster.submit({ script: 'chatty\nsleep(36000)\n' });
     await rows('running').waitFor();
     await rows().getByRole('link').first().click();
     await page.getByTestId('task-stdout').getByText('line 3').waitFor();
