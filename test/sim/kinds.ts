@@ -6,6 +6,9 @@ import { ListMachine, type ListResult } from './list-machine.ts';
 import { ListTraffic, type ListHost } from './list-traffic.ts';
 import { NodeHost, type NodeHostOptions } from './node-host.ts';
 import { SimDisk } from './sim-disk.ts';
+import { TaskHistory } from './task-history.ts';
+import { startTaskHost, type TaskHost } from './task-host.ts';
+import { TaskTraffic } from './task-traffic.ts';
 import type { Kind } from './traffic.ts';
 
 /** The pure core with a driver made for the simulation, which can die between any two effects. */
@@ -55,5 +58,35 @@ function listHost(host: NodeHost<ListResult>, machine: ListMachine): ListHost {
     lastSeq: (client) => machine.lastSeq(client),
     propose: (payload, done) => void host.node.propose(payload).then(done),
     read: (done) => void host.node.readBarrier().then(done),
+  };
+}
+
+/** Beyond this the margin of the leases would not do. */
+const TASKS_CLOCK_SKEW_MAX = 1.05;
+const RETAIN_FEW = 20;
+const RETAIN_ALL = 1_000_000;
+
+/** Whole servers with simulated clients and workers. Made per run: its history of tasks belongs to one. */
+export function tasksKind(seed: number): Kind<TaskHost> {
+  const tasks = new TaskHistory();
+  const mayForget = seed % 3 === 0;
+  const retainTasks = mayForget ? RETAIN_FEW : RETAIN_ALL;
+  return {
+    name: 'tasks',
+    usesPromises: true,
+    adjustWeather: (drawn) => ({
+      clockSkewMax: Math.min(drawn.clockSkewMax, TASKS_CLOCK_SKEW_MAX),
+      membershipEveryMs: 0,
+      limits: { ...drawn.limits, proposalBytesMax: 1_000_000 },
+    }),
+    makeServer: ({ id, bootstrap, history }) => {
+      const disk = new SimDisk();
+      return {
+        durable: disk,
+        start: (life, around) =>
+          startTaskHost({ id, life, disk, bootstrap, history, tasks, around, retainTasks }),
+      };
+    },
+    makeTraffic: (around) => new TaskTraffic(around, tasks, mayForget),
   };
 }

@@ -149,6 +149,8 @@ function settingsOf(weather: Weather): RaftSettings {
     trailingBytes: NEVER,
     chunkResendMs: 60,
     chunkResendsMax: 6,
+    diskFreeBytesMin: 0,
+    diskCheckMs: 1_000_000,
   };
 }
 

@@ -32,6 +32,8 @@ export class SimNode<H extends Host> {
   #backlog: (() => void)[] | null = null;
   #dieAfterEffects: number | null = null;
   #diskStalledUntilMs = 0;
+  /** Something happened since {@link observeIfTouched}. */
+  #isTouched = false;
   /** Of its monotonic clock: its own milliseconds per true one. */
   #clockRate = 1;
   #clockSetAtMs = 0;
@@ -144,6 +146,13 @@ export class SimNode<H extends Host> {
     };
   }
 
+  /** After promises that its last event fulfilled have had their turn. */
+  observeIfTouched(): void {
+    if (!this.#isTouched) return;
+    this.#isTouched = false;
+    this.observe();
+  }
+
   observe(): void {
     const host = this.#host;
     if (host === null) return;
@@ -172,6 +181,7 @@ export class SimNode<H extends Host> {
       this.#backlog.push(() => this.#inLife(life, action));
       return;
     }
+    this.#isTouched = true;
     action();
     this.observe();
   }

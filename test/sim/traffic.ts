@@ -38,6 +38,8 @@ export interface Kind<H extends Host> {
   readonly name: 'core' | 'node' | 'tasks';
   /** Its code uses promises, so that each event must be followed by a turn of the real event loop. */
   readonly usesPromises: boolean;
+  /** What this kind wants otherwise than drawn. */
+  readonly adjustWeather?: (drawn: Weather) => Partial<Weather>;
   readonly makeServer: (options: ServerOptions) => Server<H>;
   readonly makeTraffic: (around: TrafficSurroundings<H>) => Traffic<H>;
 }

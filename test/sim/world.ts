@@ -75,7 +75,8 @@ export class World<H extends Host> {
   constructor(options: RunOptions<H>) {
     this.#options = options;
     this.#random = new Random(options.seed * 16 + options.nodes);
-    this.#weather = { ...drawWeather(this.#random), ...options.weather };
+    const drawn = drawWeather(this.#random);
+    this.#weather = { ...drawn, ...options.kind.adjustWeather?.(drawn), ...options.weather };
     const random = this.#random;
     const queue = this.#queue;
     const trace = this.#trace;
@@ -190,7 +191,7 @@ export class World<H extends Host> {
   async #settlePromises(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     try {
-      for (const node of this.#nodes) node.observe();
+      for (const node of this.#nodes) node.observeIfTouched();
     } catch (error) {
       this.#fail(error);
     }

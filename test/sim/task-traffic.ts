@@ -1,0 +1,118 @@
+import { isFinal } from '../../src/api/tasks.ts';
+import type { TaskRecord } from '../../src/scheduler/state/records.ts';
+import { check } from './sim-failure.ts';
+import type { SimNode } from './sim-node.ts';
+import { SimWorker } from './sim-worker.ts';
+import { TaskClient } from './task-client.ts';
+import type { TaskHost } from './task-host.ts';
+import type { TaskHistory } from './task-history.ts';
+import type { Traffic, TrafficSurroundings } from './traffic.ts';
+
+const WORKERS = 3;
+const SLOTS_MAX = 3;
+/** Mean time between a worker's crash or cut and the next. */
+const WORKER_TROUBLE_MS = 300;
+const WORKER_DOWN_MS = 200;
+const CUT_MS_MAX = 900;
+/** Workers' clocks are this much faster or slower at most: the leases' margin allows for it. */
+const WORKER_SKEW_MAX = 0.1;
+
+/** Clients that submit tasks, and workers that run them. */
+export class TaskTraffic implements Traffic<TaskHost> {
+  readonly #around: TrafficSurroundings<TaskHost>;
+  readonly #tasks: TaskHistory;
+  readonly #clients: readonly TaskClient[];
+  readonly #workers: readonly SimWorker[];
+  #isStopping = false;
+
+  constructor(around: TrafficSurroundings<TaskHost>, tasks: TaskHistory, mayForget: boolean) {
+    this.#around = around;
+    this.#tasks = tasks;
+    const { random, weather } = around;
+    this.#clients = Array.from({ length: weather().clients }, (_, i) => {
+      const client = new TaskClient({
+        ...around,
+        random: random.fork(),
+        name: `c${String(i + 1)}`,
+        tasks,
+        mayForget,
+      });
+      client.onFailed = around.fail;
+      return client;
+    });
+    this.#workers = Array.from({ length: WORKERS }, (_, i) => {
+      const id = `w${String(i + 1)}`;
+      const clockRate = 1 + (random.fraction() - 0.5) * 2 * WORKER_SKEW_MAX;
+      return new SimWorker({
+        ...around,
+        random: random.fork(),
+        id,
+        tasks,
+        slots: random.between(1, SLOTS_MAX),
+        clockRate,
+      });
+    });
+  }
+
+  get answered(): number {
+    return this.#clients.reduce((sum, client) => sum + client.acknowledged.size, 0);
+  }
+
+  start(): void {
+    for (const worker of this.#workers) worker.start();
+    for (const client of this.#clients) client.start();
+    this.#trouble();
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+    for (const client of this.#clients) client.stop();
+    for (const worker of this.#workers) {
+      worker.healAll();
+      worker.start();
+    }
+  }
+
+  more(): void {
+    for (const client of this.#clients) client.once();
+  }
+
+  unfinished(): string | null {
+    for (const client of this.#clients) if (!client.isIdle) return `${client.name} waits for an answer`;
+    for (const record of this.#tasks.tasks.values()) {
+      if (!isFinal(record.status)) return this.#describe(record);
+    }
+    for (const worker of this.#workers)
+      if (worker.holds > 0) return `${worker.id} holds ${String(worker.holds)} attempts`;
+    return null;
+  }
+
+  checkAtRest(members: readonly SimNode<TaskHost>[]): void {
+    for (const node of members) {
+      check(node.host !== null, 'I17', () => `${node.id} is down`);
+      if (node.host !== null) this.#tasks.checkAtRest(node.id, node.host.machine);
+    }
+  }
+
+  #describe({ id, status, attempts }: TaskRecord): string {
+    const last = attempts.at(-1);
+    const where = last === undefined ? '' : `, attempt ${String(last.token)} on ${last.node}`;
+    const holders = this.#workers.map((worker) => worker.describe(id)).filter((text) => text !== null);
+    return `task ${id} is ${status}${where}; ${holders.join('; ') || 'no worker holds it'}`;
+  }
+
+  #trouble(): void {
+    const { queue, random } = this.#around;
+    queue.after(random.exponential(WORKER_TROUBLE_MS), () => {
+      if (this.#isStopping) return;
+      const worker = random.pick(this.#workers);
+      if (random.chance(0.5)) {
+        worker.cutOff(random.below(CUT_MS_MAX));
+      } else {
+        worker.crash(random.chance(0.4));
+        queue.after(random.exponential(WORKER_DOWN_MS), () => worker.start());
+      }
+      this.#trouble();
+    });
+  }
+}
