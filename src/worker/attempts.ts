@@ -10,6 +10,7 @@ import type { AttemptRef, WorkerToMaster } from '../link/protocol.ts';
 import { attemptKey } from '../link/messages.ts';
 import type { Ending, Executor, ExecutorHoldings, KillWhy, LaunchOrder } from './executor.ts';
 import { monotonicMs } from './monotonic.ts';
+import { RecentKeys } from './recent-keys.ts';
 import type { KeptEnding, Outbox, OutboxRecord } from './outbox.ts';
 
 export const ATTEMPT_LIMITS = {
@@ -18,7 +19,7 @@ export const ATTEMPT_LIMITS = {
   /** Without an answer for this long (on a link that works), an ending is sent once more. */
   resendMs: 10_000,
   /** Recorded attempts remembered, so that a late order to run one of them is ignored. */
-  recordedMax: 10_000,
+  recordedMin: 10_000,
 } as const;
 
 interface Attempt {
@@ -44,8 +45,7 @@ export class Attempts {
   readonly #executor: Executor;
   readonly #outbox: Outbox;
   readonly #attempts = new Map<string, Attempt>();
-  /** Keys, oldest first. */
-  readonly #recorded = new Set<string>();
+  readonly #recorded = new RecentKeys(ATTEMPT_LIMITS.recordedMin);
   #reporter: Reporter | null = null;
   /** Ended, durable, and not yet sent on this connection. */
   #toSend: Attempt[] = [];
@@ -164,12 +164,6 @@ export class Attempts {
     this.#inflight.delete(key);
     this.#forget(attempt);
     this.#recorded.add(key);
-    if (this.#recorded.size > ATTEMPT_LIMITS.recordedMax) {
-      for (const oldest of this.#recorded) {
-        this.#recorded.delete(oldest);
-        break;
-      }
-    }
     this.#pump();
   }
 

@@ -21,6 +21,7 @@ import type { FromLauncher, ToLauncher } from './launcher/protocol.ts';
 import { LAUNCHER_PROCESS, LauncherError, reachLauncher } from './launcher-process.ts';
 import type { LauncherCommand, LauncherConnection } from './launcher-process.ts';
 import { monotonicMs } from './monotonic.ts';
+import { RecentKeys } from './recent-keys.ts';
 import { readOutputFile } from './output-files.ts';
 
 export const LAUNCHER_EXECUTOR = {
@@ -34,7 +35,7 @@ export const LAUNCHER_EXECUTOR = {
   /** Between two looks whether a process is gone. */
   goneEveryMs: 5,
   /** Ended attempts remembered, so that "no output" and "not kept any more" can be told apart. */
-  endedMax: 10_000,
+  endedMin: 10_000,
 } as const;
 
 export interface LauncherExecutorOptions {
@@ -67,8 +68,7 @@ export class LauncherExecutor implements Executor {
   #guardPid = 0;
   /** In the launcher, not ended. */
   readonly #live = new Map<string, { readonly ref: AttemptRef; started: boolean }>();
-  /** Keys, oldest first. */
-  readonly #ended = new Set<string>();
+  readonly #ended = new RecentKeys(LAUNCHER_EXECUTOR.endedMin);
   /** Done as soon as there is a launcher again. */
   #whenConnected: (() => void)[] = [];
   #leaseUntilMs = 0;
@@ -92,7 +92,7 @@ export class LauncherExecutor implements Executor {
     for (const { task, token, started } of greeting.running) {
       this.#live.set(attemptKey({ task, token }), { ref: { task, token }, started });
     }
-    for (const ref of greeting.ended) this.#rememberEnded(attemptKey(ref));
+    for (const ref of greeting.ended) this.#ended.add(attemptKey(ref));
     setImmediate(() => this.#listen()); // when the caller has taken in what is returned here
     return greeting;
   }
@@ -254,17 +254,8 @@ export class LauncherExecutor implements Executor {
   #onEnded(ref: AttemptRef, ending: Ending): void {
     const key = attemptKey(ref);
     this.#live.delete(key);
-    this.#rememberEnded(key);
-    this.#events?.onEnded(ref, ending);
-  }
-
-  #rememberEnded(key: string): void {
     this.#ended.add(key);
-    if (this.#ended.size <= LAUNCHER_EXECUTOR.endedMax) return;
-    for (const oldest of this.#ended) {
-      this.#ended.delete(oldest);
-      return;
-    }
+    this.#events?.onEnded(ref, ending);
   }
 
   /** Waits until launcher and guard are gone; false if they are not after that time. */

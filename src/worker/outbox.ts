@@ -1,18 +1,23 @@
 /**
  * What a worker must not forget, in a LevelDB of its own (docs/execution.md, "The outbox"):
  *
- *   meta!instance               random text, made once per folder
- *   attempt!<token>!<task>      `begun`, written before the attempt is started; replaced by its ending, written before the
- *                               ending is sent; deleted when the master has recorded it
+ *   meta!instance     random text, made once per folder
+ *   flush!<number>    what one write recorded of attempts: `begun`, written before an attempt is started, or its ending,
+ *                     written before that is sent. Of several records of one attempt the one of the latest flush counts.
  *
- * Values are `<crc32 in hex>:<JSON>`. One batch is in flight at a time; what comes meanwhile goes into the next one (LevelDB
- * gives no order to concurrent writes). A batch that contains a put is synced. After any rejected write the database must
- * not be used again (LevelDB may acknowledge later writes and lose them), so the owner is told once and has to end the
- * process. A damaged record is dropped with a message: the attempt then counts as lost and is run again.
+ * All that waits goes into one record (one value costs a fraction of a key for each), and one write is in flight at a time
+ * (LevelDB gives no order to concurrent writes). A flush is deleted when everything in it was replaced by a later one or is
+ * recorded by the master; until then a crash can bring back what was recorded already, which is then sent once more, and
+ * the master says again that it is recorded.
+ *
+ * Values are `<crc32 in hex>:<JSON>`. Every flush is synced. After any rejected write the database must not be used again
+ * (LevelDB may acknowledge later writes and lose them), so the owner is told once and has to end the process. A damaged
+ * record is dropped with a message: its attempts then count as lost and are run again.
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Level } from 'level';
+import { attemptKey } from '../link/messages.ts';
 import type { AttemptRef } from '../link/protocol.ts';
 import type { Ending } from './executor.ts';
 
@@ -26,42 +31,64 @@ export interface OutboxRecord {
 }
 
 export const OUTBOX_LIMITS = {
-  /** Operations per batch. */
-  batchOpsMax: 4_096,
-  /** Deletions wait this long for a put to share its batch with. */
+  /** Attempts per flush. */
+  flushItemsMax: 4_096,
+  /** Characters of output per flush; one larger ending still goes, alone. */
+  flushCharsMax: 8 * 1024 * 1024,
+  /** Deletions wait this long for a flush to go with. */
   deleteDelayMs: 50,
 } as const;
 
 const INSTANCE_KEY = 'meta!instance';
-const ATTEMPT_PREFIX = 'attempt!';
-const ATTEMPT_END = 'attempt"';
-const TOKEN_DIGITS = 16;
-const BEGUN = 'null';
+const FLUSH_PREFIX = 'flush!';
+const FLUSH_END = 'flush"';
+const NUMBER_DIGITS = 16;
 
 /** A write was rejected: nothing that was not yet reported durable may be relied on. */
 export class OutboxWriteError extends Error {
   readonly code = 'OUTBOX_WRITE';
 }
 
-interface PendingOp {
-  /** null deletes. */
-  readonly value: string | null;
-  readonly onDurable: (() => void)[];
+/** As it stands in a flush. */
+type FlushItem = readonly [task: string, token: number, ending: KeptEnding | null];
+
+interface Pending {
+  readonly item: FlushItem;
+  readonly onDurable: (() => void) | null;
+}
+
+/** A flush that is written; `live` counts the attempts whose latest record it holds. */
+interface Flush {
+  readonly number: number;
+  live: number;
 }
 
 export class Outbox {
   readonly instance: string;
   readonly #db: Level;
   readonly #onFatal: (error: OutboxWriteError) => void;
-  /** By key, so that a later operation replaces one that was not written yet. */
-  #pending = new Map<string, PendingOp>();
+  /** By attempt, so that a later record replaces one that was not written yet. */
+  #pending = new Map<string, Pending>();
+  /** The flush that holds the latest record of an attempt. */
+  readonly #flushOf = new Map<string, Flush>();
+  #flushNumber: number;
+  /** Flushes that hold nothing any more. */
+  #toDelete: number[] = [];
   #writing: Promise<void> | null = null;
+  /** What is being written. */
+  #taken = new Map<string, Pending>();
   #delayTimer: NodeJS.Timeout | null = null;
   #state: 'open' | 'failed' | 'closed' = 'open';
 
-  private constructor(db: Level, instance: string, onFatal: (error: OutboxWriteError) => void) {
+  private constructor(
+    db: Level,
+    instance: string,
+    flushNumber: number,
+    onFatal: (error: OutboxWriteError) => void,
+  ) {
     this.#db = db;
     this.instance = instance;
+    this.#flushNumber = flushNumber;
     this.#onFatal = onFatal;
   }
 
@@ -76,51 +103,54 @@ export class Outbox {
   ): Promise<{ readonly outbox: Outbox; readonly records: readonly OutboxRecord[] }> {
     const db = new Level(folder, { keyEncoding: 'utf8', valueEncoding: 'utf8' });
     await db.open();
-    const records: OutboxRecord[] = [];
-    const damaged: string[] = [];
-    for await (const [key, value] of db.iterator({ gte: ATTEMPT_PREFIX, lt: ATTEMPT_END })) {
-      const record = decodeRecord(key, value);
-      if (record === null) damaged.push(key);
-      else records.push(record);
-    }
-    if (damaged.length > 0) {
-      warn(
-        `${damaged.length} damaged records of the outbox in ${folder} were dropped; those tasks will be run again`,
-      );
-      await db.batch(
-        damaged.map((key) => ({ type: 'del', key })),
-        { sync: true },
-      );
-    }
     const [known] = await db.getMany([INSTANCE_KEY]);
     const instance = known ?? randomBytes(12).toString('hex');
     if (known === undefined) await db.put(INSTANCE_KEY, instance, { sync: true });
-    return { outbox: new Outbox(db, instance, onFatal), records };
+    const flushes: { readonly number: number; readonly items: readonly FlushItem[] | null }[] = [];
+    for await (const [key, value] of db.iterator({ gte: FLUSH_PREFIX, lt: FLUSH_END })) {
+      flushes.push({ number: Number(key.slice(FLUSH_PREFIX.length)), items: decodeFlush(value) });
+    }
+    const outbox = new Outbox(db, instance, (flushes.at(-1)?.number ?? 0) + 1, onFatal);
+    const records = new Map<string, OutboxRecord>();
+    for (const { number, items } of flushes) {
+      if (items === null) {
+        warn(`a damaged record of the outbox in ${folder} was dropped; the tasks in it will be run again`);
+        outbox.#toDelete.push(number);
+        continue;
+      }
+      outbox.#place(
+        { number, live: items.length },
+        items.map(([task, token]) => attemptKey({ task, token })),
+      );
+      for (const [task, token, ending] of items) {
+        records.set(attemptKey({ task, token }), { ref: { task, token }, ending });
+      }
+    }
+    return { outbox, records: [...records.values()] };
   }
 
   /** Writes down that the attempt is about to be started. */
   begin(ref: AttemptRef, onDurable: (() => void) | null): void {
-    this.#put(keyOf(ref), BEGUN, onDurable);
+    this.#put(ref, null, onDurable);
   }
 
   /** Writes down how it ended, in place of the begin record (even of one that was not written yet). */
   end(ref: AttemptRef, ending: KeptEnding, onDurable: () => void): void {
-    this.#put(keyOf(ref), JSON.stringify(ending), onDurable);
+    this.#put(ref, ending, onDurable);
   }
 
   /** Forgets the attempt. Not urgent: if it is undone by a crash, the ending is sent, and recorded, once more. */
   drop(ref: AttemptRef): void {
-    this.#add(keyOf(ref), null, null);
-    if (this.#writing !== null || this.#delayTimer !== null) return;
-    this.#delayTimer = setTimeout(() => {
-      this.#delayTimer = null;
-      this.#write();
-    }, OUTBOX_LIMITS.deleteDelayMs);
+    const key = attemptKey(ref);
+    this.#pending.delete(key);
+    this.#taken.delete(key);
+    this.#leave(key);
+    this.#deleteSoon();
   }
 
   /** Writes what is left and closes. */
   async close(): Promise<void> {
-    while (this.#state === 'open' && (this.#pending.size > 0 || this.#writing !== null)) {
+    while (this.#state === 'open' && (this.#hasWork() || this.#writing !== null)) {
       this.#write();
       await this.#writing;
     }
@@ -136,47 +166,65 @@ export class Outbox {
     await this.#db.close();
   }
 
-  #put(key: string, json: string, onDurable: (() => void) | null): void {
-    this.#add(key, `${crc32(json).toString(16).padStart(8, '0')}:${json}`, onDurable);
-    if (this.#writing === null) queueMicrotask(() => this.#write());
+  #hasWork(): boolean {
+    return this.#pending.size > 0 || this.#toDelete.length > 0;
   }
 
-  #add(key: string, value: string | null, onDurable: (() => void) | null): void {
-    const callbacks = this.#pending.get(key)?.onDurable ?? [];
-    if (onDurable !== null) callbacks.push(onDurable);
-    this.#pending.set(key, { value, onDurable: callbacks });
+  #put(ref: AttemptRef, ending: KeptEnding | null, onDurable: (() => void) | null): void {
+    const key = attemptKey(ref);
+    const earlier = this.#pending.get(key)?.onDurable ?? null;
+    this.#pending.set(key, {
+      item: [ref.task, ref.token, ending],
+      onDurable: earlier === null ? onDurable : inOrder(earlier, onDurable),
+    });
+    // At the end of this turn, so that all that comes in it goes together.
+    if (this.#writing === null && this.#pending.size === 1) queueMicrotask(() => this.#write());
   }
 
   #write(): void {
-    if (this.#writing !== null || this.#state !== 'open' || this.#pending.size === 0) return;
-    const batch = this.#take();
-    this.#writing = this.#writeBatch(batch);
+    if (this.#writing !== null || this.#state !== 'open' || !this.#hasWork()) return;
+    this.#taken = this.#take();
+    this.#writing = this.#writeFlush(this.#taken);
   }
 
-  #take(): Map<string, PendingOp> {
-    if (this.#pending.size <= OUTBOX_LIMITS.batchOpsMax) {
-      const all = this.#pending;
-      this.#pending = new Map();
-      return all;
-    }
-    const some = new Map<string, PendingOp>();
-    for (const [key, op] of this.#pending) {
-      if (some.size >= OUTBOX_LIMITS.batchOpsMax) break;
-      some.set(key, op);
-      this.#pending.delete(key);
-    }
-    return some;
+  /** Deletions alone are not worth a write of their own at once. */
+  #deleteSoon(): void {
+    if (this.#toDelete.length === 0 || this.#writing !== null || this.#delayTimer !== null) return;
+    this.#delayTimer = setTimeout(() => {
+      this.#delayTimer = null;
+      this.#write();
+    }, OUTBOX_LIMITS.deleteDelayMs);
   }
 
-  async #writeBatch(batch: Map<string, PendingOp>): Promise<void> {
-    let sync = false;
+  #take(): Map<string, Pending> {
+    const taken = new Map<string, Pending>();
+    let chars = 0;
+    for (const [key, pending] of this.#pending) {
+      chars += charsOf(pending.item[2]);
+      if (
+        taken.size >= OUTBOX_LIMITS.flushItemsMax ||
+        (chars > OUTBOX_LIMITS.flushCharsMax && taken.size > 0)
+      )
+        break;
+      taken.set(key, pending);
+    }
+    if (taken.size === this.#pending.size) this.#pending = new Map();
+    else for (const key of taken.keys()) this.#pending.delete(key);
+    return taken;
+  }
+
+  async #writeFlush(taken: ReadonlyMap<string, Pending>): Promise<void> {
     const ops: ({ type: 'put'; key: string; value: string } | { type: 'del'; key: string })[] = [];
-    for (const [key, { value }] of batch) {
-      if (value !== null) sync = true;
-      ops.push(value === null ? { type: 'del', key } : { type: 'put', key, value });
+    for (const number of this.#toDelete.splice(0)) ops.push({ type: 'del', key: flushKey(number) });
+    const number = this.#flushNumber;
+    const isFlush = taken.size > 0;
+    if (isFlush) {
+      this.#flushNumber += 1;
+      const json = JSON.stringify(Array.from(taken.values(), ({ item }) => item));
+      ops.push({ type: 'put', key: flushKey(number), value: `${crcOf(json)}:${json}` });
     }
     try {
-      await this.#db.batch(ops, { sync });
+      await this.#db.batch(ops, { sync: isFlush });
     } catch (error) {
       this.#writing = null;
       if (this.#state !== 'open') return;
@@ -188,21 +236,59 @@ export class Outbox {
     this.#writing = null;
     // Closed in the meantime: as in a crash, nobody hears of it any more.
     if (this.#state !== 'open') return;
-    for (const { onDurable } of batch.values()) for (const callback of onDurable) callback();
-    this.#write();
+    if (isFlush) this.#written(number, taken);
+    if (this.#pending.size > 0) this.#write();
+    else this.#deleteSoon();
+  }
+
+  /** Those that were dropped while it was written are not in `taken` any more. */
+  #written(number: number, taken: ReadonlyMap<string, Pending>): void {
+    this.#taken = new Map();
+    if (taken.size === 0) this.#toDelete.push(number);
+    this.#place({ number, live: taken.size }, taken.keys());
+    for (const { onDurable } of taken.values()) onDurable?.();
+  }
+
+  /** The flush now holds the latest records of these attempts. */
+  #place(flush: Flush, keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.#leave(key);
+      this.#flushOf.set(key, flush);
+    }
+  }
+
+  /** The record that is written of this attempt does not count any more. */
+  #leave(key: string): void {
+    const flush = this.#flushOf.get(key);
+    if (flush === undefined) return;
+    this.#flushOf.delete(key);
+    flush.live -= 1;
+    if (flush.live === 0) this.#toDelete.push(flush.number);
   }
 }
 
-function keyOf(ref: AttemptRef): string {
-  return `${ATTEMPT_PREFIX}${ref.token.toString().padStart(TOKEN_DIGITS, '0')}!${ref.task}`;
+function inOrder(first: () => void, second: (() => void) | null): () => void {
+  return () => {
+    first();
+    second?.();
+  };
+}
+
+function flushKey(number: number): string {
+  return FLUSH_PREFIX + number.toString().padStart(NUMBER_DIGITS, '0');
+}
+
+function crcOf(json: string): string {
+  return crc32(json).toString(16).padStart(8, '0');
 }
 
 /** null if it is damaged. */
-function decodeRecord(key: string, value: string): OutboxRecord | null {
-  const [, token = '', task = ''] = key.split('!');
+function decodeFlush(value: string): readonly FlushItem[] | null {
   const colon = value.indexOf(':');
   const json = value.slice(colon + 1);
-  if (task === '' || !/^\d+$/.test(token) || parseInt(value.slice(0, colon), 16) !== crc32(json)) return null;
-  const ref = { task, token: Number(token) };
-  return { ref, ending: JSON.parse(json) as KeptEnding | null };
+  return value.slice(0, colon) === crcOf(json) ? (JSON.parse(json) as FlushItem[]) : null;
+}
+
+function charsOf(ending: KeptEnding | null): number {
+  return ending?.kind === 'finished' ? ending.result.stdout.length + ending.result.stderr.length : 0;
 }
