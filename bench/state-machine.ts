@@ -3,6 +3,7 @@
  * One core, no disk, no network: submit+assign in one entry, start+finish in another, 64 tasks per entry.
  */
 import { encodeEntry } from '../src/scheduler/state/ops.ts';
+import { encodeRows } from '../src/scheduler/state/candidate-rows.ts';
 import type { Op } from '../src/scheduler/state/ops.ts';
 import { TaskMachine } from '../src/scheduler/task-machine.ts';
 import type { LogIndex, Term } from '../src/raft/core/types.ts';
@@ -71,11 +72,11 @@ const cycles = performance.now();
 for (let from = 0; from < TASKS; from += PER_ENTRY) {
   const placement = {
     reason: 'lowest score of 3 nodes',
-    rows: [
+    rows: encodeRows([
       ['server1', 12.5, 33.1, 2, 4, 95.6, null],
       ['server2', 22.5, 31.1, 2, 4, 103.6, null],
       ['server3', 0.5, 43.1, 4, 4, null, 'all 4 slots are taken'],
-    ] as const,
+    ]),
   };
   const assigns = Array.from({ length: PER_ENTRY }, (_, at): Op => ({
     op: 'assign',

@@ -13,13 +13,13 @@ import type { Master } from './master/master.ts';
 import { readOutput } from './master/output.ts';
 import type { OutputOptions } from './master/output.ts';
 import { decodeEntry } from './state/ops.ts';
-import type { ApplyResult, OpResult } from './state/ops.ts';
+import type { ApplyResult, Op, OpResult } from './state/ops.ts';
 import type { NodeRecord, TaskRecord } from './state/records.ts';
 import type { AppliedEntry } from './state/task-state.ts';
 import { Submitter } from './submitter.ts';
 import type { TaskMachine } from './task-machine.ts';
 import { exactTask, findTask, listTasks } from './task-search.ts';
-import { isoTime, taskEvents, taskView } from './task-view.ts';
+import { isoTime, placementRecord, taskEvents, taskView } from './task-view.ts';
 import { TaskWaiters } from './task-waiters.ts';
 
 const RETRY_AFTER_SECONDS = 1;
@@ -323,9 +323,14 @@ function entryView(entry: Entry): RaftLogEntryView {
     case 'command': {
       const content = decodeEntry(entry.payload);
       if (content === null) return { index, term, kind, time: null, data: null };
-      return { index, term, kind, time: isoTime(content.at), data: content.ops };
+      return { index, term, kind, time: isoTime(content.at), data: content.ops.map(opView) };
     }
   }
+}
+
+/** As it is in the log, but for what is packed there. */
+function opView(op: Op): unknown {
+  return op.op === 'assign' ? { ...op, placement: placementRecord(op.placement) } : op;
 }
 
 function throwIfRefused(result: OpResult): void {

@@ -1,5 +1,6 @@
 /** Records of the state machine as the API shows them. */
 import type { AttemptView, PlacementRecord, TaskEvent, TaskView } from '../api/tasks.ts';
+import { decodeRows } from './state/candidate-rows.ts';
 import type { AttemptRecord, Placement, TaskRecord } from './state/records.ts';
 import { TASK_DEFAULTS } from './state/task-spec.ts';
 
@@ -61,10 +62,10 @@ function attemptView(attempt: AttemptRecord): AttemptView {
   };
 }
 
-function placementRecord({ reason, rows }: Placement): PlacementRecord {
+export function placementRecord({ reason, rows }: Placement): PlacementRecord {
   return {
     reason,
-    candidates: rows.map(([node, cpu, memory, running, slots, score, why]) => ({
+    candidates: decodeRows(rows).map(([node, cpu, memory, running, slots, score, why]) => ({
       ...{ node, cpu, memory, running, slots, score, why },
     })),
   };
@@ -89,16 +90,19 @@ export function taskEvents(task: TaskRecord): readonly TaskEvent[] {
   ];
 }
 
-let lastMs = 0;
-let lastText = '1970-01-01T00:00:00.000Z';
+/** Times come in clusters: what one entry did happened at one time. A power of two. */
+const REMEMBERED_TIMES = 64;
+const rememberedMs = new Float64Array(REMEMBERED_TIMES).fill(NaN);
+const rememberedText: string[] = new Array<string>(REMEMBERED_TIMES).fill('');
 
-/** ISO 8601 in UTC with milliseconds. Remembers the latest: what one entry did happened at one time. */
+/** ISO 8601 in UTC with milliseconds. */
 export function isoTime(ms: number): string {
-  if (ms !== lastMs) {
-    lastText = new Date(ms).toISOString();
-    lastMs = ms;
-  }
-  return lastText;
+  const slot = ms & (REMEMBERED_TIMES - 1);
+  if (rememberedMs[slot] === ms) return rememberedText[slot] ?? '';
+  const text = new Date(ms).toISOString();
+  rememberedMs[slot] = ms;
+  rememberedText[slot] = text;
+  return text;
 }
 
 function isoTimeOrNull(ms: number | null): string | null {

@@ -91,7 +91,7 @@ export class MachineDriver {
 
   /** Assigns and returns the token. */
   assign(task: string, node: string): number {
-    const result = this.one({ op: 'assign', task, node, placement: { reason: 'test', rows: [] } });
+    const result = this.one({ op: 'assign', task, node, placement: { reason: 'test', rows: '' } });
     assert.equal(result.kind, 'done', JSON.stringify(result));
     return this.index;
   }

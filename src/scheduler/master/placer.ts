@@ -1,6 +1,7 @@
 import type { TaskRequest } from '../../api/tasks.ts';
 import { chooseNode } from '../placement/placement.ts';
 import type { Choice, Demand, LeaderExecutes, PlacementRules } from '../placement/placement.ts';
+import { encodeRows } from '../state/candidate-rows.ts';
 import type { NewTask, Op } from '../state/ops.ts';
 import type { TaskRecord } from '../state/records.ts';
 import { priorityOf, shapeOf } from '../state/task-spec.ts';
@@ -154,7 +155,8 @@ export class Placer {
     fleet.placed(node);
     this.#assigning.set(id, node.id);
     this.#tellConsidered(choice, nowMs);
-    const op: Op = { op: 'assign', task: id, node: node.id, placement: choice.placement };
+    const placement = { reason: choice.reason, rows: encodeRows(choice.rows) };
+    const op: Op = { op: 'assign', task: id, node: node.id, placement };
     walk.ops.push({ op, done: (outcome) => this.#assigned(id, node.id, outcome) });
     return true;
   }
@@ -171,7 +173,7 @@ export class Placer {
   }
 
   #tellConsidered(choice: Extract<Choice, { kind: 'placed' }>, nowMs: number): void {
-    for (const [id, cpu, memory, , , score] of choice.placement.rows) {
+    for (const [id, cpu, memory, , , score] of choice.rows) {
       if (score === null || cpu === null || memory === null) continue;
       const node = this.#options.fleet.get(id);
       if (node === undefined || nowMs - node.lastConsideredMs < CONSIDERED_INTERVAL_MS) continue;

@@ -8,7 +8,7 @@
  *
  * Equal scores: the node that was used least recently.
  */
-import type { CandidateRow, Placement } from '../state/records.ts';
+import type { CandidateRow } from '../state/candidate-rows.ts';
 
 export type LeaderExecutes = 'fallback' | 'always' | 'never';
 
@@ -54,7 +54,12 @@ export interface PlacementRules {
 }
 
 export type Choice =
-  | { readonly kind: 'placed'; readonly node: string; readonly placement: Placement }
+  | {
+      readonly kind: 'placed';
+      readonly node: string;
+      readonly reason: string;
+      readonly rows: readonly CandidateRow[];
+    }
   /** `hold`: the node to be kept for this task, where it waits for memory or cores and not merely for a slot. */
   | { readonly kind: 'blocked'; readonly reason: string; readonly hold: string | null };
 
@@ -128,7 +133,7 @@ export function chooseNode(nodes: readonly PlacementNode[], demand: Demand, rule
     }
   }
   if (best === null) return blocked(nodes, demand, rules, masterAllowed);
-  return { kind: 'placed', node: best.id, placement: explain(nodes, demand, rules, masterAllowed, best) };
+  return { kind: 'placed', node: best.id, ...explain(nodes, demand, rules, masterAllowed, best) };
 }
 
 function usedEarlier(a: PlacementNode, b: PlacementNode): boolean {
@@ -141,7 +146,7 @@ function explain(
   rules: PlacementRules,
   masterAllowed: boolean,
   chosen: PlacementNode,
-): Placement {
+): { readonly reason: string; readonly rows: readonly CandidateRow[] } {
   let free = 0;
   const rows: CandidateRow[] = [];
   for (const node of nodes) {

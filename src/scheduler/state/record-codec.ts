@@ -3,7 +3,7 @@
  * Used by snapshots and by the archive; FORMAT_VERSION in snapshot-format.ts covers both.
  */
 import type { AttemptOutcome, TaskRequest, TaskResult, TaskStatus } from '../../api/tasks.ts';
-import type { AttemptRecord, CandidateRow, TaskRecord, TimelineRecord, TimelineWhat } from './records.ts';
+import type { AttemptRecord, TaskRecord, TimelineRecord, TimelineWhat } from './records.ts';
 
 type AttemptRow = readonly [
   number: number,
@@ -17,7 +17,7 @@ type AttemptRow = readonly [
   signal: string | null,
   reason: string | null,
   placementReason: string | null,
-  placementRows: readonly CandidateRow[] | null,
+  placementRows: string | null,
 ];
 
 type TimelineRow = readonly [

@@ -4,20 +4,11 @@
  */
 import type { AttemptOutcome, TaskEvent, TaskRequest, TaskResult, TaskStatus } from '../../api/tasks.ts';
 
-/** [node, cpu %, memory %, running, slots, score, why not]: a row of PlacementRecord.candidates, short because it is logged. */
-export type CandidateRow = readonly [
-  node: string,
-  cpu: number | null,
-  memory: number | null,
-  running: number,
-  slots: number,
-  score: number | null,
-  why: string | null,
-];
-
+/** Why a node was chosen. */
 export interface Placement {
   readonly reason: string;
-  readonly rows: readonly CandidateRow[];
+  /** The candidates, by candidate-rows.ts. */
+  readonly rows: string;
 }
 
 export interface AttemptRecord {

@@ -62,7 +62,7 @@ describe('a task', () => {
       op: 'assign',
       task: 'a',
       node,
-      placement: { reason: '', rows: [] },
+      placement: { reason: '', rows: '' },
     });
     assert.equal(driver.one(assignTo('nowhere')).kind, 'refused');
     driver.one({ op: 'drain', node: 'n2', drain: true, deadlineMs: null });

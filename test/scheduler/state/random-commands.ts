@@ -54,7 +54,7 @@ export class RandomCommands {
         op: 'assign',
         task: this.#queuedId(),
         node: this.#node(),
-        placement: { reason: 'r', rows: [] },
+        placement: { reason: 'r', rows: 'n1\t1.5\t\t0\t2\t\twhy' },
       };
     }
     if (roll < 83) return this.#attemptOp();

@@ -1,6 +1,7 @@
 /** The ordered structures against plain models, with random operations. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { decodeRows, encodeRows } from '../../../src/scheduler/state/candidate-rows.ts';
 import { DueHeap } from '../../../src/scheduler/state/due-heap.ts';
 import { HashPositions } from '../../../src/scheduler/state/hash-positions.ts';
 import { IdIndex } from '../../../src/scheduler/state/id-index.ts';
@@ -126,5 +127,19 @@ describe('HashPositions', () => {
       [4_321, 9_321, 14_321, 19_321],
     );
     table.each(77_777, () => assert.fail('nothing was added under this hash'));
+  });
+});
+
+describe('candidate rows', () => {
+  it('come back as they were, but for tabs and line breaks in texts', () => {
+    const rows = [
+      ['server1', 12.5, 0, 1, 4, 95.6, null],
+      ['w\t2', null, null, 0, 0, null, 'has no label a=b\nc'],
+    ] as const;
+    assert.deepEqual(decodeRows(encodeRows(rows)), [
+      rows[0],
+      ['w 2', null, null, 0, 0, null, 'has no label a=b c'],
+    ]);
+    assert.deepEqual(decodeRows(encodeRows([])), []);
   });
 });
