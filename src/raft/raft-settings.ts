@@ -33,7 +33,10 @@ export interface RaftSettings {
   readonly diskFreeBytesMin: number;
   readonly diskCheckMs: number;
 
-  /** A snapshot is due after this many entries or bytes, whichever comes first (plus up to a quarter by chance). */
+  /**
+   * A snapshot is due after this many entries or bytes, whichever comes first (plus up to a quarter by chance); later if the
+   * last one was larger than `snapshotEveryBytes`, in proportion.
+   */
   readonly snapshotEveryEntries: number;
   readonly snapshotEveryBytes: number;
   /** What of the log a snapshot leaves for followers that are a little behind. */
@@ -64,7 +67,7 @@ export const RAFT_DEFAULTS: RaftSettings = {
   applySliceMs: 5,
   diskFreeBytesMin: 128 * 1024 * 1024,
   diskCheckMs: 1_000,
-  snapshotEveryEntries: 50_000,
+  snapshotEveryEntries: 100_000,
   snapshotEveryBytes: 64 * 1024 * 1024,
   trailingEntries: 10_000,
   trailingBytes: 32 * 1024 * 1024,

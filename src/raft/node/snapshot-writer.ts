@@ -25,6 +25,9 @@ export interface SnapshotWriterOptions {
   readonly onTaken: (meta: SnapshotMeta, compactThrough: LogIndex) => void;
 }
 
+/** The larger a snapshot, the rarer: the thresholds grow with the last one's size, up to this many times. */
+const SCALE_MAX = 8;
+
 interface Run {
   readonly meta: SnapshotMeta;
   readonly done: Promise<SnapshotMeta | null>;
@@ -51,11 +54,10 @@ export class SnapshotWriter {
   applied(entries: number, bytes: number): boolean {
     this.#entries += entries;
     this.#bytes += bytes;
-    const { everyEntries, everyBytes } = this.#options;
-    return (
-      this.#run === null &&
-      (this.#entries >= everyEntries * this.#stagger || this.#bytes >= everyBytes * this.#stagger)
-    );
+    if (this.#run !== null) return false;
+    const { everyEntries, everyBytes, storage } = this.#options;
+    const scale = Math.min(SCALE_MAX, Math.max(1, storage.snapshot.bytes / everyBytes)) * this.#stagger;
+    return this.#entries >= everyEntries * scale || this.#bytes >= everyBytes * scale;
   }
 
   /**
