@@ -62,13 +62,26 @@ function attemptView(attempt: AttemptRecord): AttemptView {
   };
 }
 
-export function placementRecord({ reason, rows }: Placement): PlacementRecord {
-  return {
-    reason,
-    candidates: decodeRows(rows).map(([node, cpu, memory, running, slots, score, why]) => ({
-      ...{ node, cpu, memory, running, slots, score, why },
+/** A task is shown when it was taken in and when it has ended, mostly with the same placement. */
+const unpacked = new WeakMap<Placement, PlacementRecord>();
+
+export function placementRecord(placement: Placement): PlacementRecord {
+  const known = unpacked.get(placement);
+  if (known !== undefined) return known;
+  const record: PlacementRecord = {
+    reason: placement.reason,
+    candidates: decodeRows(placement.rows).map((row) => ({
+      node: row[0],
+      cpu: row[1],
+      memory: row[2],
+      running: row[3],
+      slots: row[4],
+      score: row[5],
+      why: row[6],
     })),
   };
+  unpacked.set(placement, record);
+  return record;
 }
 
 /** The timeline, from the submission on. */

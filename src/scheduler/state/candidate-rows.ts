@@ -27,24 +27,25 @@ export function encodeRows(rows: readonly CandidateRow[]): string {
 }
 
 export function decodeRows(text: string): readonly CandidateRow[] {
-  if (text === '') return [];
-  return text.split(ROW).map((row) => {
-    const [node = '', cpu = '', memory = '', running = '', slots = '', score = '', why = ''] =
-      row.split(FIELD);
-    return [
-      node,
-      numberOf(cpu),
-      numberOf(memory),
-      Number(running),
-      Number(slots),
-      numberOf(score),
-      why === '' ? null : why,
-    ];
-  });
+  return text === '' ? [] : text.split(ROW).map(decodeRow);
 }
 
-function numberOf(text: string): number | null {
-  return text === '' ? null : Number(text);
+function decodeRow(row: string): CandidateRow {
+  const fields = row.split(FIELD);
+  const why = fields[6] ?? '';
+  return [
+    fields[0] ?? '',
+    numberOf(fields[1]),
+    numberOf(fields[2]),
+    Number(fields[3]),
+    Number(fields[4]),
+    numberOf(fields[5]),
+    why === '' ? null : why,
+  ];
+}
+
+function numberOf(text: string | undefined): number | null {
+  return text === undefined || text === '' ? null : Number(text);
 }
 
 /** Labels and names may hold anything. */
