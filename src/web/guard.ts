@@ -28,6 +28,8 @@ export type GuardVerdict =
       readonly status: 401 | 403;
       readonly code: 'UNAUTHORIZED' | 'FORBIDDEN';
       readonly message: string;
+      /** A link on another site's page was followed: the same request from the address bar would be admitted. */
+      readonly followedLink: boolean;
     };
 
 /** The one path that is open to those without a token: it is where the token is shown. */
@@ -54,8 +56,10 @@ export class Guard {
   }
 
   check(req: IncomingMessage): GuardVerdict {
-    const refusal = this.#site(req) ?? contentType(req);
-    if (refusal !== null) return forbidden(refusal);
+    const refusal = this.#address(req) ?? contentType(req);
+    if (refusal !== null) return forbidden(refusal, false);
+    const site = otherSite(req);
+    if (site !== null) return forbidden(site, req.headers['sec-fetch-mode'] === 'navigate');
     if (this.#tokenHash === null || this.#mayLogIn(req)) return OK;
     const { authorization } = req.headers;
     if (authorization === undefined && this.sessions?.has(req.headers.cookie) === true) return OK;
@@ -76,18 +80,14 @@ export class Guard {
     return this.sessions !== null && pathOf(req) === LOGIN_PATH;
   }
 
-  /** Why the request comes from a page of somebody else; null if it doesn't. */
-  #site(req: IncomingMessage): string | null {
+  /** Why the request is not meant for this node, or not by a page of its own; null if it is. */
+  #address(req: IncomingMessage): string | null {
     const { host, origin } = req.headers;
     if (host === undefined || !this.#names.has(host)) {
       return `Host ${quoted(host)} is not a name of this node (--allow-host NAME adds one)`;
     }
     if (origin !== undefined && !this.#isOwnOrigin(origin, host)) {
       return `Origin ${quoted(origin)} is not this node's own`;
-    }
-    const site = req.headers['sec-fetch-site'];
-    if (site !== undefined && site !== 'none' && site !== 'same-origin') {
-      return `the request comes from another site's page (Sec-Fetch-Site: ${site.slice(0, 40)})`;
     }
     return null;
   }
@@ -128,6 +128,12 @@ export function pathOf(req: IncomingMessage): string {
   return end === -1 ? url : url.slice(0, end);
 }
 
+function otherSite(req: IncomingMessage): string | null {
+  const site = req.headers['sec-fetch-site'];
+  if (site === undefined || site === 'none' || site === 'same-origin') return null;
+  return `the request comes from another site's page (Sec-Fetch-Site: ${site.slice(0, 40)})`;
+}
+
 /** A form of another site's page can send anything but this without being asked first. */
 function contentType(req: IncomingMessage): string | null {
   const type = req.headers['content-type'];
@@ -147,12 +153,12 @@ function quoted(text: string | undefined): string {
   return text === undefined ? '(none)' : JSON.stringify(text.slice(0, 100));
 }
 
-function forbidden(message: string): GuardVerdict {
-  return { ok: false, status: 403, code: 'FORBIDDEN', message };
+function forbidden(message: string, followedLink: boolean): GuardVerdict {
+  return { ok: false, status: 403, code: 'FORBIDDEN', message, followedLink };
 }
 
 function unauthorized(message: string): GuardVerdict {
-  return { ok: false, status: 401, code: 'UNAUTHORIZED', message };
+  return { ok: false, status: 401, code: 'UNAUTHORIZED', message, followedLink: false };
 }
 
 function sha256(text: string): Buffer {

@@ -18,6 +18,8 @@ import type { LogSource } from './log-source.ts';
 import { Login, LOGOUT_PATH, loginRedirect } from './login.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { wantsHtml } from './negotiation.ts';
+import { escapeHtml, page } from './page.ts';
+import type { Page } from './page.ts';
 import { BodyReader, RequestAbortedError } from './request-body.ts';
 import { SseHub } from './sse.ts';
 import { answerStop, StopSwitch } from './stop.ts';
@@ -150,7 +152,10 @@ export class WebShell {
     const isPage = req.method === 'GET' && wantsHtml(req) && !isApi(pathOf(req));
     if (isPage && verdict.code === 'UNAUTHORIZED' && this.#options.guard.sessions !== null)
       this.answers.empty(res, 303, { location: loginRedirect(req) });
-    else this.answers.error(res, new ApiError(verdict.code, verdict.message));
+    else if (isPage && verdict.followedLink && mayBeLinked(req)) {
+      const { html, nonce } = linkPage(this.#options.nodeId, req.url ?? '/');
+      this.answers.html(res, 403, html, nonce);
+    } else this.answers.error(res, new ApiError(verdict.code, verdict.message));
   }
 
   #failed(res: ServerResponse, error: unknown): void {
@@ -190,6 +195,18 @@ export class WebShell {
     const login = new Login({ guard, sessions: guard.sessions, answers, bodies, node: nodeId });
     this.#app.all([LOGIN_PATH, LOGOUT_PATH], (req: Request, res: Response) => login.answer(req, res));
   }
+}
+
+/** What acts when it is looked at is not offered for a click; `//host` would be a link to somewhere else. */
+function mayBeLinked(req: IncomingMessage): boolean {
+  return pathOf(req) !== '/stop' && /^\/(?![/\\])/.test(req.url ?? '');
+}
+
+/** A person followed a link from elsewhere, another node's page perhaps: one more click, and it is our own page's link. */
+function linkPage(node: string, url: string): Page {
+  const link = `<a href="${escapeHtml(url)}">Open it on ${escapeHtml(node)}</a>`;
+  const body = `<main><p>A link on another site led here. ${link}</p></main>`;
+  return page({ title: `CLB: ${node}`, body });
 }
 
 export function isApi(path: string): boolean {

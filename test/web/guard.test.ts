@@ -124,6 +124,30 @@ describe('Origin and Sec-Fetch-Site', () => {
   });
 });
 
+describe('a link on another site', () => {
+  const followed = {
+    accept: 'text/html,*/*;q=0.8',
+    'sec-fetch-site': 'same-site',
+    'sec-fetch-mode': 'navigate',
+  };
+
+  it('leads to a page that offers the way on, never to what acts, nor anywhere else', async () => {
+    const { address, stop } = await startServer();
+    const page = await ask(address, '/logging?q=%22x', { headers: followed });
+    assert.equal(page.status, 403);
+    assert.match(page.text, /<a href="\/logging\?q=%22x">Open it on server1<\/a>/);
+    for (const path of ['/stop', '//evil.example/', '/v1/tasks']) {
+      const answer = await ask(address, path, { headers: followed });
+      assert.deepEqual([answer.status, answer.json.error.code], [403, 'FORBIDDEN'], path);
+    }
+    const script = await ask(address, '/logging', { headers: { ...followed, 'sec-fetch-mode': 'no-cors' } });
+    assert.equal(script.json.error.code, 'FORBIDDEN');
+    const host = await ask(address, '/logging', { headers: { ...followed, host: 'evil.example' } });
+    assert.equal(host.json.error.code, 'FORBIDDEN');
+    assert.deepEqual(stop.calls, []);
+  });
+});
+
 describe('a body', () => {
   it('must be application/json in UTF-8; none needs no type', async () => {
     const { address, cluster } = await startServer();
