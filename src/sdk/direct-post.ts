@@ -1,6 +1,6 @@
 import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
 import type { Address } from './address.ts';
-import type { HttpAnswer, HttpRequest } from './http.ts';
+import type { HttpAnswer, HttpRequest } from './http-messages.ts';
 
 /** An answer larger than any batch can have. */
 const ANSWER_CHARS_MAX = 256 * 1024 * 1024;

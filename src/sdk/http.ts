@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import type { AxiosInstance, AxiosRequestConfig, AxiosResponse, AxiosStatic } from 'axios';
 import type { Address } from './address.ts';
 import { postDirectly } from './direct-post.ts';
+import type { HttpAnswer, HttpRequest } from './http-messages.ts';
 
 /** The build that is one file: the modules of the other take 0.13 s longer to load, which every `clb` command would pay. */
 const axios = createRequire(import.meta.url)('axios') as AxiosStatic;
@@ -19,28 +20,6 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const SOCKETS_PER_SERVER_MAX = 64;
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
-
-export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** Path and query. */
-  readonly path: string;
-  /** JSON text. */
-  readonly body?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly signal?: AbortSignal | undefined;
-  /** Until the whole answer is there (of a stream: until its headers are). */
-  readonly timeoutMs: number;
-  /** On a connection of its own: for what must not be repeated, since a kept one may be closed just as it is used. */
-  readonly fresh?: boolean;
-  /** Without axios in between. */
-  readonly direct?: boolean;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly text: string;
-}
 
 export interface HttpStream {
   readonly status: number;

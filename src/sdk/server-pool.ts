@@ -8,7 +8,8 @@
  *     after a round: stop if the time is over, else pause (growing, jittered) and go round again
  */
 import { ClbError, NoServerError, errorOfAnswer, isPassing, type ServerSaid } from './errors.ts';
-import { TransportError, type Http, type HttpAnswer, type HttpRequest, type HttpStream } from './http.ts';
+import type { HttpAnswer, HttpRequest } from './http-messages.ts';
+import { TransportError, type Http, type HttpStream } from './http.ts';
 import type { Address } from './address.ts';
 import { pause } from './pause.ts';
 
