@@ -150,7 +150,7 @@ export class LauncherExecutor implements Executor {
   async #connect(): Promise<Greeting> {
     for (let tries = 1; ; tries += 1) {
       try {
-        const connection = await reachLauncher(this.#command);
+        const connection = await reachLauncher(this.#command, tries === 1);
         const greeting = await greet(connection);
         this.#launcherPid = greeting.pid;
         this.#guardPid = greeting.guardPid;

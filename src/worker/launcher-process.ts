@@ -107,13 +107,16 @@ export class LauncherConnection {
   }
 }
 
-/** A connection to the launcher of this data folder, which is started if there is none. @throws LauncherError */
-export async function reachLauncher(command: LauncherCommand): Promise<LauncherConnection> {
+/**
+ * A connection to the launcher of this data folder, which is started if there is none. `frugal`: with flags that keep it
+ * small, which some later version of Node might not know. @throws LauncherError
+ */
+export async function reachLauncher(command: LauncherCommand, frugal: boolean): Promise<LauncherConnection> {
   const { layout } = command;
   makeLayout(layout);
   const running = await connect(layout.socket);
   if (running !== null) return new LauncherConnection(running);
-  const state = startLauncher(command);
+  const state = startLauncher(command, frugal);
   const deadlineMs = monotonicMs() + LAUNCHER_PROCESS.startMs;
   while (monotonicMs() < deadlineMs) {
     const socket = await connect(layout.socket);
@@ -124,17 +127,24 @@ export async function reachLauncher(command: LauncherCommand): Promise<LauncherC
   throw new LauncherError(`the launcher did not answer within ${LAUNCHER_PROCESS.startMs} ms`);
 }
 
+/**
+ * What the launcher does is nearly all system calls: optimized machine code and a large young generation would cost it
+ * 10 MB and gain nothing.
+ */
+const FRUGAL_FLAGS: readonly string[] = [
+  `--max-old-space-size=${LAUNCHER_PROCESS.heapMib}`,
+  '--max-semi-space-size=1',
+  '--optimize-for-size',
+  '--no-turbofan',
+  '--v8-pool-size=0',
+];
+
 /** Detached, so that it outlives this process; with an environment of its own, so that payloads can't inherit ours. */
-function startLauncher(command: LauncherCommand): { readonly ended: boolean } {
+function startLauncher(command: LauncherCommand, frugal: boolean): { readonly ended: boolean } {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const entry = fileURLToPath(new URL(`./launcher/main.${extension}`, import.meta.url));
   const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
-  const small = [
-    `--max-old-space-size=${LAUNCHER_PROCESS.heapMib}`,
-    '--max-semi-space-size=1',
-    '--optimize-for-size',
-    '--v8-pool-size=0',
-  ];
+  const small = frugal ? FRUGAL_FLAGS : [];
   const pausedMsMax = command.pausedMsMax === null ? [] : [String(command.pausedMsMax)];
   const log = openLog(command.layout.log);
   const child = spawn(

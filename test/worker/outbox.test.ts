@@ -133,7 +133,7 @@ describe('the outbox', () => {
     }
     await outbox.close();
     const db = new Level(folder);
-    const keys = await db.keys({ gte: 'flush!' }).all();
+    const keys = await db.keys({ gte: 'flush!', lt: 'flush~' }).all();
     await db.close();
     assert.equal(keys.length, 1, 'only the one with the result that is not recorded');
     const { outbox: again, records } = await open();
@@ -189,7 +189,7 @@ describe('the outbox', () => {
     await end(first.outbox, 2);
     await first.outbox.close();
     const db = new Level(folder);
-    const [key = ''] = await db.keys({ gte: 'flush!' }).all();
+    const [key = ''] = await db.keys({ gte: 'flush!', lt: 'flush~' }).all();
     const value = await db.get(key);
     await db.put(key, value.replace('all well', 'all w3ll'));
     await db.close();

@@ -69,6 +69,8 @@ done
 export const GUARD = {
   /** A shell that keeps dying can't guard anything. */
   restartsMax: 100,
+  /** What is gone is told with the next line, or after this time: every line wakes the shell up. */
+  goneDelayMs: 50,
 } as const;
 
 export class Guard {
@@ -80,6 +82,9 @@ export class Guard {
   #freeSlots: number[] = [];
   #slotsMade = 0;
   #restarts = 0;
+  /** Lines not told yet. */
+  #waiting = '';
+  #waitTimer: NodeJS.Timeout | null = null;
 
   constructor(onFatal: (error: Error) => void) {
     this.#onFatal = onFatal;
@@ -105,6 +110,7 @@ export class Guard {
         this.#onFatal(new Error('the guard (sh) keeps dying'));
         return;
       }
+      this.#waiting = '';
       this.start();
       for (const lines of this.#told.values()) this.#tell(lines);
     });
@@ -135,16 +141,22 @@ export class Guard {
   gone(slot: number): void {
     this.#told.delete(slot);
     this.#freeSlots.push(slot);
-    this.#tell(`- ${slot}\n`);
+    this.#waiting += `- ${slot}\n`;
+    this.#waitTimer ??= setTimeout(() => this.#tell(''), GUARD.goneDelayMs);
   }
 
   /** It ends when it has read that nothing is left to do. */
   stop(): void {
     this.#stopped = true;
+    this.#tell('');
     this.#shell?.stdin?.end();
   }
 
   #tell(lines: string): void {
-    this.#shell?.stdin?.write(lines);
+    if (this.#waitTimer !== null) clearTimeout(this.#waitTimer);
+    this.#waitTimer = null;
+    const all = this.#waiting + lines;
+    this.#waiting = '';
+    if (all !== '') this.#shell?.stdin?.write(all);
   }
 }

@@ -1,9 +1,5 @@
 /** Entry of the launcher process: `node main.js NODE_ID DATA_DIR [PAUSED_MS_MAX]`. Started by launcher-process.ts, detached. */
-import { setFlagsFromString } from 'node:v8';
 import { Launcher, LAUNCHER } from './launcher.ts';
-
-// What it does is nearly all system calls: optimized machine code would only cost memory (about 5 MB).
-setFlagsFromString('--no-opt');
 
 const [node, dataDir, pausedMsMax] = process.argv.slice(2);
 if (node === undefined || dataDir === undefined) {
