@@ -5,7 +5,7 @@
 import { assert, unreachable } from './assert.ts';
 import { isSticky, onTimeoutNow, onVoteRequest, onVoteResponse, tickElection } from './elections.ts';
 import { onAppend, onHeartbeat, onSnapshotChunk, onSnapshotInstalled } from './following.ts';
-import { INDEX_ZERO, asTerm, next } from './ids.ts';
+import { next } from './ids.ts';
 import {
   onPropose,
   onProposeConfig,
@@ -174,41 +174,22 @@ export class RaftCore {
 
   /**
    * Somebody lives in an older term. A leader there must learn of the newer one, or this server, which can't follow it
-   * any more and may be too outdated to win, would stay alone for ever (raft.md item 8).
+   * any more and may be too outdated to win, would stay alone for ever (raft.md item 8). The answer carries the newer term
+   * and must say nothing else: by the time it arrives, whoever asked may lead that very term, and an answer to its old
+   * question must not be taken for one to a new question. So it is a heartbeat's answer to no round at all.
    */
   #answerOutdated(m: Message): void {
     const { id: from, currentTerm: term, out } = this.#server;
     const to = m.from;
     switch (m.kind) {
       case 'append':
-        out.send({
-          kind: 'appendRejected',
-          from,
-          to,
-          term,
-          rejectedIndex: m.prevLogIndex,
-          hintIndex: INDEX_ZERO,
-          hintTerm: asTerm(0),
-        });
-        break;
       case 'heartbeat':
-        out.send({ kind: 'heartbeatAck', from, to, term, round: m.round });
-        break;
       case 'snapshotChunk':
-        out.send({
-          kind: 'snapshotAck',
-          from,
-          to,
-          term,
-          index: m.meta.index,
-          nextChunk: m.chunk,
-          installed: false,
-        });
-        break;
       case 'voteRequest':
-        out.send({ kind: 'voteResponse', from, to, term, preVote: m.preVote, granted: false });
+        out.send({ kind: 'heartbeatAck', from, to, term, round: 0 });
         break;
       case 'readIndexRequest':
+        // Its id is never used again.
         out.send({ kind: 'readIndexResponse', from, to, term, readId: m.readId, index: null });
         break;
       case 'voteResponse':

@@ -92,6 +92,7 @@ export type Message =
     })
   /** Sent apart from `append`, so that a slow disk causes no election. `round` numbers the read-index rounds. */
   | (MessageBase & { readonly kind: 'heartbeat'; readonly commit: LogIndex; readonly round: number })
+  /** Round 0 answers no round: it only tells whoever spoke in an older term that there is a newer one. */
   | (MessageBase & { readonly kind: 'heartbeatAck'; readonly round: number })
   /**
    * One chunk of a snapshot. Chunks are numbered from 0; `done` marks the last one. The data is handled by the

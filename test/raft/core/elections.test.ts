@@ -141,7 +141,11 @@ describe('votes (§5.2)', () => {
   it('answers a candidate of an older term with its own', () => {
     const node = nodeWithLog([], 5);
     node.receive(voteRequest({ term: asTerm(4) }));
-    assert.deepEqual([onlyVote(node).granted, onlyVote(node).term], [false, 5]);
+    assert.deepEqual(
+      node.outgoing.map((m) => [m.to, m.term]),
+      [[n2, 5]],
+    );
+    assert.deepEqual(node.sent('voteResponse'), [], 'no answer to a later request of that candidate');
   });
 
   it('resets the election timer for a granted vote only (raft.md item 4)', () => {

@@ -127,6 +127,29 @@ describe('reads on the leader', () => {
     assert.deepEqual([ready(old), failed(old)], [[], [1]]);
   });
 
+  it('are not answered by the answer to a heartbeat of an earlier lead, though it bears the new term', () => {
+    const net = Network.ofVoters(3);
+    const old = net.elect('n1');
+    // A heartbeat of term 1, with a high round, is on its way to n3 while n1 loses the lead and wins it again.
+    for (let id = 1; id <= 5; id++) {
+      old.read(id);
+      net.settle();
+    }
+    old.tick(HEARTBEAT_TICKS);
+    const late = old.takeOutgoing().find((m) => m.to === n3)!;
+    assert.equal(late.kind === 'heartbeat' && late.round > 1, true);
+    old.step({ kind: 'transferLeadership', to: n2 });
+    net.settle();
+    net.node('n2').step({ kind: 'transferLeadership', to: n1 });
+    net.settle();
+    assert.deepEqual([old.status.role, old.status.term], ['leader', 3]);
+    net.node('n3').receive(late);
+    for (const answer of net.node('n3').takeOutgoing()) old.receive(answer);
+    old.events = [];
+    old.read(9);
+    assert.deepEqual(ready(old), [], 'nobody has answered a round of term 3');
+  });
+
   it('fail beyond pendingReadsMax', () => {
     const node = leader({ pendingReadsMax: 2 });
     for (const id of [1, 2, 3]) node.read(id);
