@@ -31,7 +31,7 @@ const QUIET = [
 const SHORT_PAYLOAD = 'import time\ntime.sleep(1)\nprint(20 + 22)\n';
 const LONGER_PAYLOAD = 'import time\ntime.sleep(6)\nprint("still here")\n';
 
-describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, timeout: 180_000 }, () => {
+describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, timeout: 400_000 }, () => {
   let cluster: ProcessCluster;
   let browser: Browser;
   let page: Page;

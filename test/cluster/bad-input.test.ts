@@ -13,7 +13,7 @@ import type { ErrorBody } from '../../src/api/errors.ts';
 import type { TaskView } from '../../src/api/tasks.ts';
 import { CLB, eventually, ProcessCluster, processesMatching } from './processes.ts';
 
-describe('bad input', { timeout: 240_000 }, () => {
+describe('bad input', { timeout: 600_000 }, () => {
   let cluster: ProcessCluster;
   let pids: readonly number[];
   before(async () => {
@@ -147,7 +147,7 @@ print('left them behind')`,
   });
 });
 
-describe('bad surroundings', { timeout: 120_000 }, () => {
+describe('bad surroundings', { timeout: 300_000 }, () => {
   let cluster: ProcessCluster;
   before(async () => {
     cluster = await ProcessCluster.start();

@@ -14,7 +14,7 @@ const TASKS = 500;
 const CLIENTS = 8;
 const KILL_EVERY_MS = 4_000;
 
-describe('churn', { timeout: 600_000 }, () => {
+describe('churn', { timeout: 1_500_000 }, () => {
   let cluster: ProcessCluster;
   before(async () => {
     cluster = await ProcessCluster.start();
@@ -41,7 +41,7 @@ describe('churn', { timeout: 600_000 }, () => {
           accepted.set(n, answer.body.id);
           return true;
         },
-        60_000,
+        120_000,
       );
     };
     let next = 0;
@@ -49,7 +49,7 @@ describe('churn', { timeout: 600_000 }, () => {
       for (let n = next++; n < TASKS; n = next++) {
         await submit(n);
         // Spread over the kills: at most so many ahead of what is finished.
-        if (n % 25 === 24) await eventually('the backlog is short', backlogIsShort, 120_000);
+        if (n % 25 === 24) await eventually('the backlog is short', backlogIsShort, 400_000);
       }
     };
     /** Throws what is still open, for the message of a time-out. */
@@ -82,7 +82,7 @@ describe('churn', { timeout: 600_000 }, () => {
         const all = await cluster.allTasks();
         return all.length >= TASKS && all.every((task) => isFinal(task.status)) ? all : null;
       },
-      240_000,
+      600_000,
     );
     load.over = true;
     await killing;

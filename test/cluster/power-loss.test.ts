@@ -11,7 +11,7 @@ import { isFinal } from '../../src/api/tasks.ts';
 import { beatingPayload, overlaps, readTrace } from './payloads.ts';
 import { eventually, ProcessCluster } from './processes.ts';
 
-describe('power loss', { timeout: 240_000 }, () => {
+describe('power loss', { timeout: 600_000 }, () => {
   let cluster: ProcessCluster;
   before(async () => {
     cluster = await ProcessCluster.start();
@@ -57,7 +57,7 @@ describe('power loss', { timeout: 240_000 }, () => {
         const tasks = await cluster.allTasks();
         return tasks.filter((task) => isFinal(task.status)).length === 200 ? tasks : null;
       },
-      120_000,
+      300_000,
     );
 
     const byId = new Map(afterwards.map((task) => [task.id, task]));

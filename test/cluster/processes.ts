@@ -19,7 +19,7 @@ export const CLB = resolve(import.meta.dirname, '../../bin/clb.js');
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | null | undefined | false> | T | null | undefined | false,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   let lastError: unknown;
@@ -254,7 +254,7 @@ export class ProcessCluster {
         const { nodes } = await this.getAny<{ nodes: readonly NodeView[] }>('/v1/nodes');
         return nodes.filter((node) => node.status === 'ready').length >= expectNodes;
       },
-      60_000,
+      120_000,
     );
     for (const node of this.nodes) {
       await eventually(

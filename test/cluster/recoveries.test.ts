@@ -17,7 +17,7 @@ import { gatedPayload, overlaps, readTrace } from './payloads.ts';
 const ADD = { script: 'print(4 + 5)' };
 
 for (const form of ['/stop', 'kill -9'] as const) {
-  describe(`recovery when nodes go by ${form}`, { timeout: 240_000 }, () => {
+  describe(`recovery when nodes go by ${form}`, { timeout: 600_000 }, () => {
     let cluster: ProcessCluster;
     let scenario = 0;
     const down = new Set<string>();
@@ -166,7 +166,7 @@ for (const form of ['/stop', 'kill -9'] as const) {
       const tookMs = performance.now() - began;
       assert.deepEqual([refused.status, refused.body.error.code], [503, 'NO_QUORUM']);
       assert.ok(refused.headers.get('retry-after'), 'says when to try again');
-      assert.ok(tookMs < 1_500, `at once, not after ${tookMs} ms`);
+      assert.ok(tookMs < 3_000, `at once, not after ${tookMs} ms`);
       const stale = await cluster.request<TaskView>(master, 'GET', `/v1/tasks/${task.id}?stale=true`);
       assert.equal(stale.status, 200, 'what that server has can still be read, when asked so');
       const fresh = await cluster.request<ErrorBody>(master, 'GET', `/v1/tasks/${task.id}`);

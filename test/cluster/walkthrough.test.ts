@@ -12,7 +12,7 @@ import { after, before, describe, it } from 'node:test';
 import type { TaskView } from '../../src/api/tasks.ts';
 import { CLB, eventually, freePortBase, processesMatching } from './processes.ts';
 
-describe('the original README, walked through', { timeout: 180_000 }, () => {
+describe('the original README, walked through', { timeout: 400_000 }, () => {
   let folder: string;
   let base: number;
   let up: ChildProcess;
