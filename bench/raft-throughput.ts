@@ -188,10 +188,15 @@ function voter(): void {
 
 function answer<T>(child: ChildProcess, kind: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    child.on('message', (message: { readonly kind: string }) => {
-      if (message.kind === kind) resolve(message as T);
-    });
-    child.once('exit', () => reject(new Error('a voter ended')));
+    const onMessage = (message: { readonly kind: string }): void => {
+      if (message.kind !== kind) return;
+      child.off('message', onMessage);
+      child.off('exit', onExit);
+      resolve(message as T);
+    };
+    const onExit = (): void => reject(new Error('a voter ended'));
+    child.on('message', onMessage);
+    child.on('exit', onExit);
   });
 }
 
