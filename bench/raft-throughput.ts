@@ -72,9 +72,10 @@ class CountingMachine implements StateMachine<number> {
   }
 }
 
-function quantile(values: number[], q: number): number {
-  values.sort((a, b) => a - b);
-  return Number((values[Math.floor((values.length - 1) * q)] ?? 0).toFixed(2));
+/** Sorted natively: the leader's process must not stall over its own statistics, or it loses the lead. */
+function quantile(values: readonly number[], q: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return Number((sorted[Math.floor((sorted.length - 1) * q)] ?? 0).toFixed(2));
 }
 
 class FlushCounter implements RaftMetrics {
