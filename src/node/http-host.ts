@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { UpgradeRouter } from '../net/upgrade.ts';
 import { Guard, upgradeGuard } from '../web/guard.ts';
 import { createHttpServer } from '../web/http-server.ts';
@@ -52,10 +53,16 @@ export class HttpHost {
   readonly upgrades: UpgradeRouter;
   readonly #options: ListenOptions;
   readonly #server: Server;
+  /** Upgraded connections among them, which node:http no longer counts as its own but still waits for. */
+  readonly #sockets = new Set<Socket>();
 
   constructor(options: ListenOptions, guard: Guard, handle: Handle, stopped: () => boolean) {
     this.#options = options;
     this.#server = createHttpServer(handle);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     this.upgrades = new UpgradeRouter(upgradeGuard(guard, stopped));
     this.upgrades.attach(this.#server);
   }
@@ -76,7 +83,9 @@ export class HttpHost {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, CLOSE_MS);
     await closed;
     clearTimeout(timer);
   }
