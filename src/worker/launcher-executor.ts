@@ -198,6 +198,8 @@ export class LauncherExecutor implements Executor {
 
   /** Tells the worker what became of the attempts in the meantime. */
   async #reconnect(): Promise<void> {
+    // If it died, its guard is at work: what it kills had better be gone before the attempts are given back.
+    if (!isAlive(this.#launcherPid)) await this.#gone(LAUNCHER_EXECUTOR.guardMs);
     const greeting = await this.#connect();
     const events = this.#events;
     if (events === null) return;

@@ -10,6 +10,7 @@ import { LINES } from '../api/log.ts';
 import type { WriteLine } from '../api/log.ts';
 import { LEASE, LINK_VERSION } from '../link/protocol.ts';
 import type { AttemptRef, MasterToWorker, WorkerToMaster } from '../link/protocol.ts';
+import { attemptKey } from '../link/messages.ts';
 import { Attempts } from './attempts.ts';
 import type { Executor } from './executor.ts';
 import { LauncherExecutor } from './launcher-executor.ts';
@@ -23,7 +24,7 @@ export const WORKER = {
   /** Between heartbeats while nothing runs; still well below the lease. */
   idleHeartbeatMs: 1_000,
   /** stop() gives running tasks this long to end and the master to record that they were given back. */
-  stopMs: 7_000,
+  stopMs: 6_000,
   /** Calls of readOutput that wait at the same time. */
   outputReadsMax: 1_000,
   /** Bytes of one answer to readOutput. */
@@ -70,8 +71,11 @@ interface Connection {
   /** Of the master's address as dialed, for the log lines. */
   readonly port: number;
   readonly leader: string;
-  /** Carried out when the first heartbeat is acknowledged: only then is it certain that this is the master. */
-  verdicts: Welcome['verdicts'] | null;
+  /**
+   * Attempts that the master did not confirm. They are killed when the first heartbeat is acknowledged: only then is it
+   * certain that this is the master.
+   */
+  toKill: readonly AttemptRef[];
   /** When heartbeats were sent, by number, those not yet acknowledged. */
   readonly sentAtMs: Map<number, number>;
   /** Without a (further) acknowledgement by then, the link is given up. */
@@ -243,7 +247,7 @@ export class Worker {
       link,
       port: hostAndPort(address).port,
       leader: welcome.leader,
-      verdicts: welcome.verdicts,
+      toKill: this.#unconfirmed(welcome),
       sentAtMs: new Map(),
       renewByMs: monotonicMs() + LEASE.pauseAfterMs,
     };
@@ -312,18 +316,19 @@ export class Worker {
       this.#disconnect('the acknowledgement of a heartbeat came too late');
       return;
     }
-    this.#carryOutVerdicts(connection);
+    // Before the lease lets the others go on.
+    for (const { task, token } of connection.toKill) this.#attempts?.kill({ task, token }, 'superseded');
+    connection.toKill = [];
     connection.renewByMs = untilMs;
     this.#executor.extendLease(untilMs);
   }
 
-  /** Attempts that are not this node's any more must be killed before the lease lets the others go on. */
-  #carryOutVerdicts(connection: Connection): void {
-    if (connection.verdicts === null) return;
-    for (const { task, token, verdict } of connection.verdicts) {
-      if (verdict === 'kill') this.#attempts?.kill({ task, token }, 'superseded');
-    }
-    connection.verdicts = null;
+  /** What runs here and is not this node's any more, as far as this master says (saying nothing is not a yes). */
+  #unconfirmed(welcome: Welcome): readonly AttemptRef[] {
+    const kept = new Set(welcome.verdicts.filter(({ verdict }) => verdict === 'keep').map(attemptKey));
+    return (this.#attempts?.held() ?? []).filter(
+      (attempt) => attempt.state === 'running' && !kept.has(attemptKey(attempt)),
+    );
   }
 
   #received(connection: Connection, message: MasterToWorker): void {

@@ -165,7 +165,8 @@ describe('the worker', () => {
     const master = await connected();
     master.run('mine', 1);
     master.run('other', 2);
-    await launched(2);
+    master.run('unmentioned', 3);
+    await launched(3);
     servers.behavior.set(SERVER1, (link) => {
       link.acknowledges = false;
       const verdicts = [
@@ -180,9 +181,9 @@ describe('the worker', () => {
     const { seq } = await next.until('heartbeat');
     assert.deepEqual(executor.calls, [], 'a deposed master could say the same');
     next.send({ kind: 'heartbeatAck', seq });
-    while (executor.calls.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
-    assert.deepEqual(executor.calls, ['kill other.2', 'lease']);
-    assert.deepEqual(executor.kills, ['other.2 superseded']);
+    while (executor.calls.length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+    assert.deepEqual(executor.calls, ['kill other.2', 'kill unmentioned.3', 'lease']);
+    assert.deepEqual(executor.kills, ['other.2 superseded', 'unmentioned.3 superseded']);
     next.break();
     servers.behavior.set(SERVER1, (link) => link.welcome(2));
     assert.deepEqual((await connected(3)).hello?.held, [{ task: 'mine', token: 1, state: 'running' }]);

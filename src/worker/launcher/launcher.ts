@@ -65,6 +65,9 @@ export class Launcher {
   readonly #attempts = new Map<string, Attempt>();
   /** Not yet acknowledged. Their endings are on the disk: a worker that is away for long must not fill the memory. */
   readonly #ended = new Map<string, AttemptRef & { readonly number: number }>();
+  /** Nobody is served before it is clear what an earlier launcher left. */
+  readonly #ready: Promise<void>;
+  #becomeReady: () => void = () => undefined;
   #client: Socket | null = null;
   #leaseUntilMs = 0;
   /** Whether attempts are allowed to run, i.e. what was done about the lease last. */
@@ -78,6 +81,7 @@ export class Launcher {
 
   constructor(options: LauncherOptions) {
     this.#options = options;
+    this.#ready = new Promise((resolve) => (this.#becomeReady = resolve));
     this.#layout = launcherLayout(options.dataDir);
     this.#store = new AttemptStore(this.#layout);
     this.#fifos = new FifoPool(this.#layout.fifo);
@@ -106,6 +110,7 @@ export class Launcher {
     this.#guard.start();
     this.#fifos.clear();
     await this.#adopt();
+    this.#becomeReady();
     this.#armIdle();
     setInterval(() => this.#checkSocket(), LAUNCHER.selfCheckMs).unref();
   }
@@ -158,7 +163,7 @@ export class Launcher {
       this.#checkLease(); // first of all: this process may just have come back from a long stall
       for (const frame of decoder.push(chunk)) {
         const message = decodeToLauncher(frame);
-        if (message.kind === 'hello') this.#serve(socket);
+        if (message.kind === 'hello') void this.#ready.then(() => this.#serve(socket));
         else if (this.#client === socket) this.#received(message);
       }
     });
@@ -171,6 +176,7 @@ export class Launcher {
   }
 
   #serve(socket: Socket): void {
+    if (socket.destroyed) return;
     // Only one worker at a time can have the node's data folder open: the newest is the living one.
     if (this.#client !== socket) this.#client?.destroy();
     this.#client = socket;
