@@ -106,14 +106,13 @@ export class LevelKv implements KvStore {
     }
     this.#batchInFlight = true;
     try {
-      await this.#db.batch(
-        ops.map((op) =>
-          op.kind === 'put'
-            ? ({ type: 'put', key: op.key, value: op.value } as const)
-            : ({ type: 'del', key: op.key } as const),
-        ),
-        { sync: options.sync },
-      );
+      // Several times cheaper than the array form of `batch`, which reads each op's fields from C++ by name.
+      const batch = this.#db.batch();
+      for (const op of ops) {
+        if (op.kind === 'put') batch.put(op.key, op.value);
+        else batch.del(op.key);
+      }
+      await batch.write({ sync: options.sync });
     } catch (error) {
       this.#poisonedBy = error;
       throw new StorageError(
