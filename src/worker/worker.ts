@@ -18,6 +18,7 @@ import { hostAndPort, MasterFinder, networkDial } from './master-finder.ts';
 import type { DialLink, MasterLink, Welcome } from './master-finder.ts';
 import { monotonicMs } from './monotonic.ts';
 import { Outbox } from './outbox.ts';
+import { OutputReads } from './output-reads.ts';
 import { nodeCapacity, Sampler } from './sampler.ts';
 
 export const WORKER = {
@@ -25,12 +26,6 @@ export const WORKER = {
   idleHeartbeatMs: 1_000,
   /** stop() gives running tasks this long to end and the master to record that they were given back. */
   stopMs: 6_000,
-  /** Calls of readOutput that wait at the same time. */
-  outputReadsMax: 1_000,
-  /** Bytes of one answer to readOutput. */
-  outputBytesMax: 256 * 1024,
-  /** An attempt whose begin record is being written has no output yet; asked again after this time. */
-  notBegunWaitMs: 100,
 } as const;
 
 /** The part of pino's logger that is used here. */
@@ -88,6 +83,7 @@ export class Worker {
   readonly #executor: Executor;
   readonly #finder: MasterFinder;
   readonly #sampler: Sampler;
+  readonly #outputReads: OutputReads;
   #mode: 'new' | 'running' | 'stopping' | 'ended' = 'new';
   #starting: Promise<void> = Promise.resolve();
   #outbox: Outbox | null = null;
@@ -96,13 +92,13 @@ export class Worker {
   #heartbeatTimer: NodeJS.Timeout | null = null;
   #heartbeatSeq = 0;
   #termMax = 0;
-  #outputReads = 0;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#executor =
       options.executor ??
       new LauncherExecutor({ node: options.id, dataDir: options.dataDir, log: options.log });
+    this.#outputReads = new OutputReads(options.id, this.#executor);
     const authorization = options.token === null ? {} : { authorization: `Bearer ${options.token}` };
     this.#finder = new MasterFinder({
       servers: options.servers,
@@ -347,7 +343,7 @@ export class Worker {
         this.#attempts?.kill(message, message.why);
         return;
       case 'readOutput':
-        this.#readOutput(connection, message);
+        this.#outputReads.answer(message, this.#attempts, (answer) => connection.link.send(answer));
         return;
       case 'considered':
         this.#options.writeLine(LINES.cpu(message.cpu));
@@ -380,43 +376,6 @@ export class Worker {
     this.#sampler.touch();
     this.#beat();
   }
-
-  #readOutput(connection: Connection, call: Extract<MasterToWorker, { kind: 'readOutput' }>): void {
-    const { request } = call;
-    if (this.#outputReads >= WORKER.outputReadsMax) {
-      const message = `${WORKER.outputReadsMax} reads of output are under way on ${this.#options.id}`;
-      connection.link.send({ kind: 'outputError', request, message });
-      return;
-    }
-    this.#outputReads += 1;
-    this.#outputOf(call)
-      .then(
-        ({ data, nextOffset, end }) => {
-          const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-          connection.link.send({ kind: 'output', request, data: bytes.toString('base64'), nextOffset, end });
-        },
-        (error: unknown) => {
-          const message = error instanceof Error ? error.message : String(error);
-          connection.link.send({ kind: 'outputError', request, message });
-        },
-      )
-      .finally(() => (this.#outputReads -= 1));
-  }
-
-  async #outputOf(call: Extract<MasterToWorker, { kind: 'readOutput' }>): ReturnType<Executor['readOutput']> {
-    const ref: AttemptRef = { task: call.task, token: call.token };
-    if (this.#attempts?.isBeginning(ref) === true) await after(WORKER.notBegunWaitMs);
-    return this.#executor.readOutput(ref, {
-      stream: call.stream,
-      offset: call.offset,
-      maxBytes: Math.min(call.maxBytes, WORKER.outputBytesMax),
-      waitMs: call.waitMs,
-    });
-  }
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Waits for the promise, but not longer than that. */

@@ -6,18 +6,15 @@
  * `waiting`: there is no valid lease, so nothing was started. The main process may exit by itself, or because a `cause` was
  * set: then it gets SIGTERM and, after a grace, SIGKILL, or SIGKILL at once. In `closing`, what it left behind is killed.
  */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync, writeFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
 import type { Ending, KillWhy } from '../executor.ts';
 import { monotonicMs } from '../monotonic.ts';
 import type { AttemptFolder, AttemptStore } from './attempt-store.ts';
-import { Capture } from './capture.ts';
-import type { FifoPool, OpenFifo } from './fifo-pool.ts';
+import type { FifoPool } from './fifo-pool.ts';
 import type { Guard } from './guard.ts';
-import { commandLine, describeSpawnFailure, payloadEnvironment } from './payload.ts';
+import { describeSpawnFailure } from './payload.ts';
+import { spawnPayload } from './payload-process.ts';
+import type { Payload } from './payload-process.ts';
 import type { ProcessTree, TreeRoot } from './process-tree.ts';
 
 export const ATTEMPT = {
@@ -27,10 +24,6 @@ export const ATTEMPT = {
   releaseGraceMs: 4_000,
   /** When all its processes are gone, output may be waited for this long. */
   outputGraceMs: 1_000,
-  /** Payloads yield to everything else on the machine: a voter must not starve. */
-  niceness: 10,
-  /** Should memory run out, the kernel kills a payload rather than a node (0 to 1000). */
-  oomScoreAdj: 300,
   /** Longest time that one timer of Node can wait. */
   timerMsMax: 2 ** 31 - 1,
 } as const;
@@ -63,20 +56,9 @@ interface Exit {
   readonly atMs: number;
 }
 
-/** As handed to a payload; `stdin` null: /dev/null. */
-interface Pipes {
-  readonly stdin: number | null;
-  readonly stdout: OpenFifo;
-  readonly stderr: OpenFifo;
-}
-
-interface Running {
-  readonly root: TreeRoot;
+interface Running extends Payload {
   readonly slot: number;
   readonly startedAtMs: number;
-  readonly streams: Readonly<
-    Record<'stdout' | 'stderr', { readonly fifo: OpenFifo; readonly capture: Capture }>
-  >;
 }
 
 export class Attempt {
@@ -200,78 +182,26 @@ export class Attempt {
 
   /** Returns false if the system refused; the end is reported then. @throws what Node throws instead of reporting. */
   #spawn(folder: AttemptFolder): boolean {
-    const { guard } = this.#context;
-    const { task } = this.ref;
-    const { program, args } = commandLine(this.#spec, folder);
-    const pipes = this.#openPipes(folder);
-    const slot = guard.announce(task, this.number);
-    let child: ChildProcess;
+    const { guard, node } = this.#context;
+    const slot = guard.announce(this.ref.task, this.number);
+    let payload: Payload | null;
     try {
-      child = spawn(program, args, {
-        cwd: this.#spec.cwd ?? folder.scratch,
-        env: payloadEnvironment(task, this.number, this.#spec, folder),
-        detached: true, // setsid: a session and a process group of its own
-        stdio: [pipes.stdin ?? 'ignore', pipes.stdout.writeFd, pipes.stderr.writeFd],
+      payload = spawnPayload(this.ref.task, this.number, this.#spec, folder, this.#context, {
+        onFailed: (error) => this.#neverStarted(describeSpawnFailure(error, this.#spec, node)),
+        onExit: (code, signal) => void this.#exited({ code, signal, atMs: monotonicMs() }),
       });
     } catch (error) {
       guard.gone(slot);
-      this.#closePipes(pipes);
       throw error;
     }
-    const { pid } = child;
-    if (pid === undefined) {
+    if (payload === null) {
       guard.gone(slot);
-      this.#closePipes(pipes);
-      // The reason comes with the event.
-      child.once('error', (error) => {
-        this.#neverStarted(describeSpawnFailure(error, this.#spec, this.#context.node));
-      });
       return false;
     }
-    const root = { pid, task, number: this.number };
-    yieldToOthers(root, this.#context.tree);
-    guard.started(slot, pid);
-    const { stdout, stderr } = pipes;
-    this.#running = {
-      root,
-      slot,
-      startedAtMs: monotonicMs(),
-      streams: {
-        stdout: { fifo: stdout, capture: new Capture(stdout.readFd, folder.stdout) },
-        stderr: { fifo: stderr, capture: new Capture(stderr.readFd, folder.stderr) },
-      },
-    };
-    closePayloadEnds(pipes);
-    this.#spec = { ...this.#spec, script: null, stdin: null, command: [program], env: {} };
-    child.once('exit', (code, signal) => void this.#exited({ code, signal, atMs: monotonicMs() }));
+    guard.started(slot, payload.root.pid);
+    this.#running = { ...payload, slot, startedAtMs: monotonicMs() };
+    this.#spec = { ...this.#spec, script: null, stdin: null, command: [], env: {} };
     return true;
-  }
-
-  #openPipes(folder: AttemptFolder): Pipes {
-    const { fifos } = this.#context;
-    const stdin = this.#spec.stdin === null ? null : openSync(folder.stdin, 'r');
-    const opened: OpenFifo[] = [];
-    try {
-      const stdout = fifos.open();
-      opened.push(stdout);
-      return { stdin, stdout, stderr: fifos.open() };
-    } catch (error) {
-      if (stdin !== null) closeSync(stdin);
-      for (const { path, readFd, writeFd } of opened) {
-        closeSync(readFd);
-        closeSync(writeFd);
-        fifos.giveBack(path);
-      }
-      throw error;
-    }
-  }
-
-  #closePipes(pipes: Pipes): void {
-    closePayloadEnds(pipes);
-    for (const { path, readFd } of [pipes.stdout, pipes.stderr]) {
-      closeSync(readFd);
-      this.#context.fifos.giveBack(path);
-    }
   }
 
   #neverStarted(reason: string): void {
@@ -442,33 +372,3 @@ const EMPTY_RESULT = {
   stderrBytes: 0,
   truncated: false,
 } as const;
-
-/** The payload has its own copies. */
-function closePayloadEnds(pipes: Pipes): void {
-  if (pipes.stdin !== null) closeSync(pipes.stdin);
-  closeSync(pipes.stdout.writeFd);
-  closeSync(pipes.stderr.writeFd);
-}
-
-/**
- * Lower priority, first choice of the kernel when memory runs out. Children inherit both; those it had before its own were
- * set are looked for. Neither is worth failing for.
- */
-function yieldToOthers(root: TreeRoot, tree: ProcessTree): void {
-  const done = new Set<number>();
-  let found: readonly number[] = [root.pid];
-  try {
-    while (found.length > 0) {
-      for (const pid of found) {
-        done.add(pid);
-        setPriority(pid, ATTEMPT.niceness);
-        if (process.platform === 'linux') {
-          writeFileSync(`/proc/${pid}/oom_score_adj`, String(ATTEMPT.oomScoreAdj));
-        }
-      }
-      found = tree.early(root).filter((pid) => !done.has(pid));
-    }
-  } catch {
-    // Refused by a sandbox, or the process is over already.
-  }
-}
