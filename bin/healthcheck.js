@@ -5,7 +5,13 @@ import { get } from 'node:http';
 const port = Number(process.argv[2]);
 const token = process.env.CLB_TOKEN;
 get(
-  { host: '127.0.0.1', port, path: '/healthz', timeout: 2_500, headers: token ? { authorization: `Bearer ${token}` } : {} },
+  {
+    host: '127.0.0.1',
+    port,
+    path: '/healthz',
+    timeout: 2_500,
+    headers: token ? { authorization: `Bearer ${token}` } : {},
+  },
   (response) => process.exit(response.statusCode === 200 ? 0 : 1),
 )
   .on('timeout', () => process.exit(1))

@@ -133,7 +133,8 @@ function showResult(terminal: Terminal, task: TaskView): void {
   if (task.result === null) return;
   process.stdout.write(task.result.stdout);
   process.stderr.write(task.result.stderr);
-  if (task.result.truncated) terminal.note(`clb: the output was cut; all of it: clb logs ${task.id.slice(0, 8)}`);
+  if (task.result.truncated)
+    terminal.note(`clb: the output was cut; all of it: clb logs ${task.id.slice(0, 8)}`);
 }
 
 async function runStreaming(context: Context, flags: TaskFlags, request: TaskRequest): Promise<number> {
