@@ -36,7 +36,8 @@ export function nodeCapacity(limits: CgroupLimits = readCgroupLimits()): NodeCap
 
 /** Measures CPU and memory in percent of what the node may use: of its control group if that is limited, else of the machine. */
 export class Sampler {
-  readonly #limits: CgroupLimits;
+  /** Read at the start unless given. */
+  #limits: CgroupLimits | null;
   readonly #onError: (error: unknown) => void;
   #latest: ResourceSample | null = null;
   /** The sample was handed out by take(). */
@@ -48,13 +49,14 @@ export class Sampler {
   /** The group's CPU clock at the sample before. */
   #before: { readonly atMs: number; readonly usedMs: number } | null = null;
 
-  constructor(onError: (error: unknown) => void, limits: CgroupLimits = readCgroupLimits()) {
+  constructor(onError: (error: unknown) => void, limits: CgroupLimits | null = null) {
     this.#limits = limits;
     this.#onError = onError;
   }
 
   start(): void {
     this.#running = true;
+    this.#limits ??= readCgroupLimits();
     this.#schedule(0);
   }
 
@@ -110,7 +112,7 @@ export class Sampler {
 
   /** null the first time: CPU use needs two readings. */
   async #cpuPercent(): Promise<number | null> {
-    const limit = this.#limits.cpu;
+    const limit = this.#limits?.cpu ?? null;
     const atMs = monotonicMs();
     const before = this.#before;
     if (limit === null) {
@@ -125,7 +127,7 @@ export class Sampler {
   }
 
   async #memoryPercent(): Promise<number> {
-    const limit = this.#limits.memory;
+    const limit = this.#limits?.memory ?? null;
     if (limit !== null) return (limit.usedBytes() / limit.bytes) * 100;
     const { total, available } = await mem();
     return ((total - available) / total) * 100;

@@ -20,6 +20,7 @@ import { monotonicMs } from './monotonic.ts';
 import { Outbox } from './outbox.ts';
 import { OutputReads } from './output-reads.ts';
 import { nodeCapacity, Sampler } from './sampler.ts';
+import type { NodeCapacity } from './sampler.ts';
 
 export const WORKER = {
   /** Between heartbeats while nothing runs; still well below the lease. */
@@ -79,13 +80,13 @@ interface Connection {
 
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #capacity = nodeCapacity();
   readonly #executor: Executor;
   readonly #finder: MasterFinder;
   readonly #sampler: Sampler;
   readonly #outputReads: OutputReads;
   #mode: 'new' | 'running' | 'stopping' | 'ended' = 'new';
   #starting: Promise<void> = Promise.resolve();
+  #capacityRead: NodeCapacity | null = null;
   #outbox: Outbox | null = null;
   #attempts: Attempts | null = null;
   #connection: Connection | null = null;
@@ -110,6 +111,12 @@ export class Worker {
     this.#sampler = new Sampler((error) =>
       options.log.warn({ err: error }, 'measuring CPU and memory failed'),
     );
+  }
+
+  /** Read from the system when it is first asked for. */
+  get #capacity(): NodeCapacity {
+    this.#capacityRead ??= nodeCapacity();
+    return this.#capacityRead;
   }
 
   get slots(): number {

@@ -52,7 +52,8 @@ const EMPTY_KEPT_MAX = 10_000;
 const ENVIRON_BYTES_MAX = 4 * 1024 * 1024;
 
 export class ProcTable implements ProcessTable {
-  readonly #pageBytes = pageBytes();
+  /** 0: not read yet. */
+  #pageBytes = 0;
   #buffer = Buffer.allocUnsafe(64 * 1024);
   /**
    * Markers by pid and start time. A process keeps the environment it was started with, and one that begins without our
@@ -94,6 +95,7 @@ export class ProcTable implements ProcessTable {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const field = (number: number): string => fields[number - 3] ?? '';
     const state = field(3);
+    if (this.#pageBytes === 0) this.#pageBytes = pageBytes();
     const isKernel = (Number(field(9)) & KERNEL_THREAD_FLAG) !== 0;
     const marker = isKernel || state === 'Z' ? null : this.#marker(pid, field(22), markers);
     const unsure = marker === undefined;
