@@ -61,8 +61,9 @@ describe('the original README, walked through', { timeout: 400_000 }, () => {
     await eventually('a master leads and all run again', async () => {
       const response = await fetch(url(1, '/v1/nodes'));
       if (response.status !== 200) return false;
-      const { nodes } = (await response.json()) as { nodes: readonly { status: string }[] };
-      return nodes.filter((node) => node.status === 'ready').length === 4;
+      // With a first sample each: a placement made without one has no CPU and RAM lines to write.
+      const { nodes } = (await response.json()) as { nodes: readonly { status: string; cpu: number | null }[] };
+      return nodes.filter((node) => node.status === 'ready' && node.cpu !== null).length === 4;
     });
   });
 
