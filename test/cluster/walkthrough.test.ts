@@ -62,7 +62,9 @@ describe('the original README, walked through', { timeout: 400_000 }, () => {
       const response = await fetch(url(1, '/v1/nodes'));
       if (response.status !== 200) return false;
       // With a first sample each: a placement made without one has no CPU and RAM lines to write.
-      const { nodes } = (await response.json()) as { nodes: readonly { status: string; cpu: number | null }[] };
+      const { nodes } = (await response.json()) as {
+        nodes: readonly { status: string; cpu: number | null }[];
+      };
       return nodes.filter((node) => node.status === 'ready' && node.cpu !== null).length === 4;
     });
   });
