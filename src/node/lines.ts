@@ -23,6 +23,7 @@ export function createLines(options: ListenOptions, databaseUrl: string | null, 
     databaseUrl,
     node: options.id,
     port: options.port,
+    container: options.containerNumber,
     token: options.token,
     onStateChange: (delivering, reason) => {
       if (delivering) log.info('the database takes log lines again');

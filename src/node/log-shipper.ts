@@ -15,6 +15,8 @@ export interface ShipperOptions {
   readonly node: string;
   /** The node's own HTTP port, for the container registry. */
   readonly port: number;
+  /** The number this node wants in `<Log 3, Container 1: …>`; null: the one of its name, or the next free one. */
+  readonly container: number | null;
   readonly token: string | null;
   /** Called when delivery begins to fail and when it works again, not for each try. */
   readonly onStateChange: (delivering: boolean, reason: string) => void;
@@ -95,6 +97,7 @@ export class LogShipper {
         node: this.#options.node,
         port: this.#options.port,
         boot: this.#boot,
+        ...(this.#options.container === null ? {} : { container: this.#options.container }),
         lines,
       });
       // The buffer may have lost its head meanwhile: drop by number, not by count.

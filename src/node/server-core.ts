@@ -8,6 +8,7 @@ import { masterLink } from '../link/socket-connection.ts';
 import type { UpgradeRouter } from '../net/upgrade.ts';
 import type { NodeId } from '../raft/core/types.ts';
 import { RaftNode } from '../raft/raft-node.ts';
+import { diskFreeBytes } from '../raft/storage/disk-space.ts';
 import { LevelKv } from '../raft/storage/level-kv.ts';
 import { systemTimers } from '../raft/timers.ts';
 import { HttpTransport } from '../raft/transport/http-transport.ts';
@@ -128,7 +129,8 @@ export class ServerCore {
 
 async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<RaftNode<ApplyResult>> {
   const { options, metrics, log, upgrades } = deps;
-  const kv = await LevelKv.open(join(options.dataDir, 'raft'));
+  const folder = join(options.dataDir, 'raft');
+  const kv = await LevelKv.open(folder);
   const id = options.id as NodeId;
   const clusterId = clusterIdOf(options.peers);
   const others = options.peers.filter((peer) => peer.id !== options.id);
@@ -149,6 +151,7 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
     machine,
     timers: systemTimers,
     random: (boundExclusive) => randomInt(boundExclusive),
+    diskFreeBytes: () => diskFreeBytes(folder),
     log,
     onFatal: deps.onFatal,
     metrics: {

@@ -156,6 +156,9 @@ interface OutputOptions {
 }
 
 /** Passes the output on as it comes, at the reader's pace. */
+/** Names the attempt whose output it is, counted from 1; 0: it has none yet. */
+const ATTEMPT_HEADER = 'x-clb-attempt';
+
 async function answerOutput(
   shell: WebShell,
   cluster: Cluster,
@@ -165,10 +168,16 @@ async function answerOutput(
 ): Promise<void> {
   const abort = new AbortController();
   res.once('close', () => abort.abort());
+  // Read in the same turn as the first chunk is asked for, so that both mean the same attempt.
+  const attempts = cluster.getTask(id).attempts.length;
+  const attempt = options.follow ? Math.max(1, attempts) : attempts;
   const chunks = cluster.readOutput(id, { ...options, signal: abort.signal })[Symbol.asyncIterator]();
   const begin = (): void => {
     if (!res.headersSent && !res.destroyed) {
-      shell.answers.begin(res, 200, { 'content-type': 'text/plain; charset=utf-8' });
+      shell.answers.begin(res, 200, {
+        'content-type': 'text/plain; charset=utf-8',
+        [ATTEMPT_HEADER]: String(attempt),
+      });
       res.flushHeaders();
     }
   };

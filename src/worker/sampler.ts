@@ -6,6 +6,8 @@ import type { CgroupLimits } from './cgroup.ts';
 import { monotonicMs } from './monotonic.ts';
 
 export const SAMPLER = {
+  /** From the first reading to the second: the first placement should have numbers to go by. */
+  firstAfterMs: 250,
   /** While tasks run, or one was placed a moment ago: the next placement wants fresh numbers. */
   busyEveryMs: 1_000,
   /** Sampling costs CPU itself, and six idle nodes on one machine must not be felt. */
@@ -100,8 +102,8 @@ export class Sampler {
         this.#taken = false;
       }
       if (!this.#running) return;
-      const busy = first || monotonicMs() < this.#busyUntilMs;
-      this.#schedule(busy ? SAMPLER.busyEveryMs : SAMPLER.idleEveryMs);
+      if (first) this.#schedule(SAMPLER.firstAfterMs);
+      else this.#schedule(monotonicMs() < this.#busyUntilMs ? SAMPLER.busyEveryMs : SAMPLER.idleEveryMs);
     } catch (error) {
       this.#onError(error);
       if (this.#running) this.#schedule(SAMPLER.idleEveryMs);

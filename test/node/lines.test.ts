@@ -58,7 +58,8 @@ async function database(
         res.writeHead(503).end();
         return;
       }
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as { lines: readonly LogLine[] };
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as { container: number; lines: readonly LogLine[] };
+      assert.equal(body.container, 7);
       for (const line of body.lines) got.set(line.seq, line.text);
       res.writeHead(200).end('{}');
       if (got.size >= count) done();
@@ -80,6 +81,7 @@ describe('LogShipper', () => {
     const shipper = new LogShipper({
       databaseUrl: db.url,
       node: 'server1',
+      container: 7,
       port: 3002,
       token: null,
       onStateChange: (ok) => void states.push(ok),
@@ -99,6 +101,7 @@ describe('LogShipper', () => {
     const shipper = new LogShipper({
       databaseUrl: 'http://127.0.0.1:9',
       node: 'x',
+      container: 7,
       port: 1,
       token: null,
       onStateChange: () => undefined,

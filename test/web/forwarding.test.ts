@@ -89,6 +89,7 @@ describe('a follower', () => {
     const path = `/v1/tasks/${task.id}/logs?follow=true`;
     const first = await readStream(follower.address, path, (text) => text.startsWith('first'));
     assert.equal(first.ended, false);
+    assert.equal(first.headers['x-clb-attempt'], '1', 'which attempt it is comes through');
     const whole = readStream(follower.address, path, () => false);
     end();
     assert.equal((await whole).text.length, 6 + 200 * 100_000);

@@ -114,6 +114,7 @@ describe('the output of a task', () => {
     const head = await readStream(address, `/v1/tasks/${task.id}/logs?follow=true`, (text) => text !== '');
     assert.match(String(head.headers['content-type']), /^text\/plain/);
     assert.equal(head.headers['x-content-type-options'], 'nosniff');
+    assert.equal(head.headers['x-clb-attempt'], '1', 'the first one is waited for');
     end();
     assert.equal((await live).text, 'ABlater');
     const errors: readonly (readonly [path: string, status: number])[] = [

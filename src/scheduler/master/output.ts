@@ -11,6 +11,9 @@ const LONG_POLL_MS = 10_000;
 /** How long to wait for a node that is not connected, or for the next attempt, before looking again. */
 const LOOK_AGAIN_MS = 500;
 
+/** What a task without attempts is waited for. */
+const FIRST_ATTEMPT = 1;
+
 export interface OutputOptions {
   readonly stream: OutputStream;
   readonly offset: number;
@@ -48,7 +51,7 @@ export async function* readOutput(
     if (task === null) return;
     const attempt = task.attempts.at(-1);
     if (followed !== null && attempt?.number !== followed) return;
-    followed = attempt?.number ?? null;
+    followed = attempt?.number ?? FIRST_ATTEMPT;
     const over = isFinal(task.status);
     const answer = attempt === undefined ? null : await ask(sources, task, attempt, offset, options);
     if (!wanted()) return;
