@@ -3,6 +3,9 @@ import type { LogLine, LogLines } from '../api/log.ts';
 /** Lines a node keeps for its /logging page; older ones go. */
 export const KEPT_LINES_MAX = 10_000;
 
+/** How long a line may wait for others to be printed with. */
+const PRINT_MS = 20;
+
 /**
  * The node's own log lines in the original's wording: kept for /logging, printed as `CONTAINER_ID,LINE`, and handed to
  * whoever listens (the page, the shipper to the database).
@@ -34,9 +37,9 @@ export class LineLog implements LogLines {
     const line: LogLine = { seq: this.#lastSeq, at: this.#nowText, text };
     this.#kept.push(line);
     if (this.#kept.length >= 2 * KEPT_LINES_MAX) this.#kept = this.#kept.slice(-KEPT_LINES_MAX);
-    // One write per turn of the event loop: thousands of single writes to a terminal would slow the node down.
+    // One write for what comes within a moment: thousands of single writes to a terminal would slow the node down.
     this.#unprinted.push(`${this.#label},${text}\n`);
-    if (this.#unprinted.length === 1) setImmediate(() => this.#flush());
+    if (this.#unprinted.length === 1) setTimeout(() => this.flush(), PRINT_MS);
     for (const listener of this.#listeners) listener(line);
   };
 
@@ -49,7 +52,9 @@ export class LineLog implements LogLines {
     return () => this.#listeners.delete(listener);
   }
 
-  #flush(): void {
+  /** Prints what waits to be printed. */
+  flush(): void {
+    if (this.#unprinted.length === 0) return;
     const text = this.#unprinted.join('');
     this.#unprinted = [];
     this.#print(text);

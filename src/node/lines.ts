@@ -18,7 +18,11 @@ export function createLines(options: ListenOptions, databaseUrl: string | null, 
     containerLabel(options.id, options.containerNumber),
     (text) => void process.stdout.write(text),
   );
-  if (databaseUrl === null) return { lines, close: () => Promise.resolve() };
+  const close = (): Promise<void> => {
+    lines.flush();
+    return Promise.resolve();
+  };
+  if (databaseUrl === null) return { lines, close };
   const shipper = new LogShipper({
     databaseUrl,
     node: options.id,
@@ -31,5 +35,5 @@ export function createLines(options: ListenOptions, databaseUrl: string | null, 
     },
   });
   lines.subscribe(shipper.add);
-  return { lines, close: () => shipper.close(LAST_LINES_MS) };
+  return { lines, close: () => close().then(() => shipper.close(LAST_LINES_MS)) };
 }

@@ -50,6 +50,9 @@ export class RaftNode<Result> implements Consensus<Result> {
   /** Between the write that puts a received snapshot in force and the state machine having it. */
   #isInstalling = false;
   #ending: Promise<void> | null = null;
+  /** The commit index when followers were last told. */
+  #toldCommit = 0;
+  #cancelTellCommit: (() => void) | null = null;
 
   private constructor(options: RaftNodeOptions<Result>, storage: KvRaftStorage, recovered: RecoveredState) {
     this.#options = options;
@@ -62,6 +65,8 @@ export class RaftNode<Result> implements Consensus<Result> {
       { ...options, settings: this.#settings, metrics: this.#metrics, storage, recovered },
       {
         input: (input) => this.#input(input),
+        tick: () => this.#step({ kind: 'tick' }),
+        ticksUntilDue: () => this.#core.ticksUntilDue(),
         applied: (through, entries, bytes) => this.#applied(through, entries, bytes),
         install: (meta, totals, generation) => this.#install(meta, totals, generation),
         currentTerm: () => this.#core.status().term,
@@ -231,7 +236,7 @@ export class RaftNode<Result> implements Consensus<Result> {
       return;
     }
     // What the state machine has applied must not pass the snapshot it is being given. Dropped messages are repeated.
-    if (message.kind === 'append' || message.kind === 'snapshotChunk') return;
+    if (message.kind === 'append' || message.kind === 'snapshotChunk' || message.kind === 'commit') return;
     if (message.kind === 'heartbeat') {
       const { commitIndex } = this.#core.status();
       this.#input({
@@ -243,8 +248,28 @@ export class RaftNode<Result> implements Consensus<Result> {
     this.#input({ kind: 'message', message });
   }
 
-  /** Effects may lead to further inputs at once; those wait for their turn, so that effects keep their order. */
   #input(input: Input): void {
+    if (this.#life !== 'running') return;
+    const { ticker } = this.#parts;
+    if (!this.#isStepping) ticker.catchUp();
+    this.#step(input);
+    if (this.#isStepping) return;
+    ticker.reconsider();
+    this.#tellCommitSoon();
+  }
+
+  #tellCommitSoon(): void {
+    const { role, commitIndex } = this.#core;
+    if (role !== 'leader' || commitIndex === this.#toldCommit || this.#cancelTellCommit !== null) return;
+    this.#cancelTellCommit = this.#options.timers.after(this.#settings.tellCommitMs, () => {
+      this.#cancelTellCommit = null;
+      this.#toldCommit = this.#core.commitIndex;
+      this.#input({ kind: 'tellCommit' });
+    });
+  }
+
+  /** Effects may lead to further inputs at once; those wait for their turn, so that effects keep their order. */
+  #step(input: Input): void {
     if (this.#life !== 'running') return;
     this.#inputs.push(input);
     if (this.#isStepping) return;
@@ -382,6 +407,7 @@ export class RaftNode<Result> implements Consensus<Result> {
   async #endOnce(reason: string): Promise<void> {
     this.#life = 'over';
     this.#parts.ticker.stop();
+    this.#cancelTellCommit?.();
     this.#diskWatch?.stop();
     this.#parts.applier.freeze();
     this.#parts.snapshots.abort();

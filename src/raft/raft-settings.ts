@@ -4,10 +4,12 @@ import type { NodeId, RaftConfig } from './core/types.ts';
 export interface RaftSettings {
   readonly tickMs: number;
   readonly heartbeatMs: number;
+  /** Followers with nothing on their way hear of a commit after this time, unless entries followed that told them. */
+  readonly tellCommitMs: number;
   /** An election timeout is drawn from [electionMs, 2 × electionMs). */
   readonly electionMs: number;
-  /** After a stall of the event loop at most this many ticks are made up for: the stall says nothing about the leader. */
-  readonly ticksPerTurnMax: number;
+  /** A timer later than this many ticks means that the event loop stood still, which says nothing about the leader. */
+  readonly stallTicks: number;
   /** A voter heard within this time counts as reachable. */
   readonly contactMs: number;
   /** A read barrier without an answer after this time ends as `unknown`. */
@@ -51,8 +53,9 @@ export interface RaftSettings {
 export const RAFT_DEFAULTS: RaftSettings = {
   tickMs: 10,
   heartbeatMs: 50,
+  tellCommitMs: 2,
   electionMs: 200,
-  ticksPerTurnMax: 2,
+  stallTicks: 2,
   contactMs: 800,
   readBarrierMs: 1_000,
   transferMs: 1_000,

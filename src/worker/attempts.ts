@@ -4,7 +4,8 @@
  *   beginning → running → ending → ended → (recorded: forgotten)
  *
  * `beginning`: the begin record is being written; nothing was started. `running`: handed to the executor. `ending`: it is
- * over and the ending is being written. `ended`: durable, may be sent, is sent again on every new connection.
+ * over, and the ending is being written and sent at the same time: whichever of the two disks is the faster, the result is
+ * then on one (the executor keeps it until it is on this one). `ended`: durable. It is sent again on every new connection.
  */
 import type { AttemptRef, WorkerToMaster } from '../link/protocol.ts';
 import { attemptKey } from '../link/messages.ts';
@@ -31,6 +32,8 @@ interface Attempt {
   /** Set by a kill that came in while `beginning`: it is never started then. */
   killed: KillWhy | null;
   ending: KeptEnding | null;
+  /** The master has recorded the ending before it was durable here. */
+  isRecorded: boolean;
 }
 
 /** What the book needs of the connection; null while there is none. */
@@ -47,7 +50,7 @@ export class Attempts {
   readonly #attempts = new Map<string, Attempt>();
   readonly #recorded = new RecentKeys(ATTEMPT_LIMITS.recordedMin);
   #reporter: Reporter | null = null;
-  /** Ended, durable, and not yet sent on this connection. */
+  /** Over, and not yet sent on this connection. */
   #toSend: Attempt[] = [];
   /** Sent on this connection, oldest first. */
   #inflight = new Map<string, { readonly chars: number; readonly sentAtMs: number }>();
@@ -110,7 +113,7 @@ export class Attempts {
     this.disconnected();
     this.#reporter = reporter;
     for (const attempt of this.#attempts.values()) {
-      if (attempt.phase === 'ended') this.#toSend.push(attempt);
+      if (isOver(attempt)) this.#toSend.push(attempt);
       else if (attempt.phase === 'running' && attempt.started) this.#sendStarted(attempt);
     }
     this.#pump();
@@ -159,12 +162,17 @@ export class Attempts {
   recorded(ref: AttemptRef): void {
     const key = attemptKey(ref);
     const attempt = this.#attempts.get(key);
-    if (attempt?.phase !== 'ended') return;
+    if (attempt === undefined || !isOver(attempt)) return;
     this.#inflightChars -= this.#inflight.get(key)?.chars ?? 0;
     this.#inflight.delete(key);
-    this.#forget(attempt);
-    this.#recorded.add(key);
+    attempt.isRecorded = true;
+    if (attempt.phase === 'ended') this.#forgetRecorded(attempt);
     this.#pump();
+  }
+
+  #forgetRecorded(attempt: Attempt): void {
+    this.#forget(attempt);
+    this.#recorded.add(attemptKey(attempt.ref));
   }
 
   /** The master may have failed to record an ending and yet be the master: asks again after a while. */
@@ -174,7 +182,7 @@ export class Attempts {
       this.#inflight.delete(key);
       this.#inflightChars -= chars;
       const attempt = this.#attempts.get(key);
-      if (attempt?.phase === 'ended') this.#toSend.push(attempt);
+      if (attempt !== undefined && isOver(attempt)) this.#toSend.push(attempt);
     }
     this.#pump();
   }
@@ -222,6 +230,7 @@ export class Attempts {
       started: false,
       killed: null,
       ending: null,
+      isRecorded: false,
     };
     this.#attempts.set(attemptKey(ref), attempt);
     return attempt;
@@ -253,10 +262,11 @@ export class Attempts {
     this.#outbox.end(attempt.ref, ending, () => {
       attempt.phase = 'ended';
       this.#executor.acknowledge(attempt.ref);
-      if (this.#reporter === null) return;
-      this.#toSend.push(attempt);
-      this.#pump();
+      if (attempt.isRecorded) this.#forgetRecorded(attempt);
     });
+    if (this.#reporter === null) return;
+    this.#toSend.push(attempt);
+    this.#pump();
   }
 
   #forget(attempt: Attempt): void {
@@ -288,6 +298,11 @@ export class Attempts {
     }
     if (at > 0) this.#toSend.splice(0, at);
   }
+}
+
+/** Its ending is known and not yet recorded. */
+function isOver({ phase, isRecorded }: Attempt): boolean {
+  return (phase === 'ending' || phase === 'ended') && !isRecorded;
 }
 
 const CANCELED_BEFORE_START: KeptEnding = {

@@ -92,6 +92,8 @@ export class Worker {
   #connection: Connection | null = null;
   #heartbeatTimer: NodeJS.Timeout | null = null;
   #heartbeatSeq = 0;
+  /** When the last one was sent. */
+  #beatAtMs = 0;
   #termMax = 0;
 
   constructor(options: WorkerOptions) {
@@ -294,7 +296,6 @@ export class Worker {
   #beat(): void {
     const connection = this.#connection;
     if (connection === null) return;
-    if (this.#heartbeatTimer !== null) clearTimeout(this.#heartbeatTimer);
     const nowMs = monotonicMs();
     if (nowMs > connection.renewByMs) {
       this.#disconnect('the master has not acknowledged a heartbeat in time');
@@ -303,10 +304,20 @@ export class Worker {
     this.#heartbeatSeq += 1;
     connection.sentAtMs.set(this.#heartbeatSeq, nowMs);
     connection.link.send({ kind: 'heartbeat', seq: this.#heartbeatSeq, sample: this.#sampler.take() });
+    this.#beatAtMs = nowMs;
     const busy = (this.#attempts?.size ?? 0) > 0;
     if (busy) this.#sampler.touch();
     this.#attempts?.resendStale(nowMs);
-    this.#heartbeatTimer = setTimeout(() => this.#beat(), busy ? LEASE.heartbeatMs : WORKER.idleHeartbeatMs);
+    this.#planBeat(busy ? LEASE.heartbeatMs : WORKER.idleHeartbeatMs);
+  }
+
+  /** The next heartbeat, so long after the last one. */
+  #planBeat(afterMs: number): void {
+    if (this.#heartbeatTimer !== null) clearTimeout(this.#heartbeatTimer);
+    this.#heartbeatTimer = setTimeout(
+      () => this.#beat(),
+      Math.max(0, this.#beatAtMs + afterMs - monotonicMs()),
+    );
   }
 
   #acknowledged(connection: Connection, seq: number): void {
@@ -381,7 +392,7 @@ export class Worker {
     this.#options.writeLine(LINES.receivedPayload(order.task));
     if (!wasIdle) return;
     this.#sampler.touch();
-    this.#beat();
+    this.#planBeat(LEASE.heartbeatMs);
   }
 }
 

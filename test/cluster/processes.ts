@@ -67,6 +67,8 @@ export interface ProcessClusterOptions {
   /** Only these nodes (default: all six). */
   readonly only?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Arguments for node itself (profiles). */
+  readonly execArgv?: readonly string[];
   /** Extra arguments by node kind. */
   readonly extraArgs?: Partial<Record<PlannedNode['kind'], readonly string[]>>;
 }
@@ -120,7 +122,7 @@ export class ProcessCluster {
     const log = createWriteStream(join(this.folder, `${id}.log`), { flags: 'a' });
     const child = spawn(
       process.execPath,
-      [CLB, ...node.args, ...(this.#options.extraArgs?.[node.kind] ?? [])],
+      [...(this.#options.execArgv ?? []), CLB, ...node.args, ...(this.#options.extraArgs?.[node.kind] ?? [])],
       {
         env: { ...process.env, CLB_TOKEN: '', ...this.#options.env },
         stdio: ['ignore', 'pipe', 'pipe'],

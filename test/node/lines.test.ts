@@ -21,13 +21,19 @@ describe('container labels', () => {
 });
 
 describe('LineLog', () => {
-  it('prints CONTAINER_ID,LINE, all lines of a turn in one write', async () => {
+  it('prints CONTAINER_ID,LINE, the lines of a moment in one write', async () => {
     const printed: string[] = [];
     const log = new LineLog('1', (text) => void printed.push(text));
     log.write('Is master container');
     log.write('CRASH :(');
-    await new Promise((done) => setImmediate(done));
+    assert.deepEqual(printed, []);
+    await new Promise((done) => setTimeout(done, 50));
     assert.deepEqual(printed, ['1,Is master container\n1,CRASH :(\n']);
+    log.write('RECOVERED :)');
+    log.flush();
+    assert.deepEqual(printed.slice(1), ['1,RECOVERED :)\n'], 'the last lines of a process are not lost');
+    log.flush();
+    assert.equal(printed.length, 2);
   });
 
   it('keeps the newest lines, numbered on', () => {
@@ -58,7 +64,10 @@ async function database(
         res.writeHead(503).end();
         return;
       }
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as { container: number; lines: readonly LogLine[] };
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as {
+        container: number;
+        lines: readonly LogLine[];
+      };
       assert.equal(body.container, 7);
       for (const line of body.lines) got.set(line.seq, line.text);
       res.writeHead(200).end('{}');

@@ -127,6 +127,7 @@ export class CoreHost implements ListHost {
     const { around } = this.#options;
     around.after(around.weather().tickMs, () => {
       this.#tickLater();
+      this.#input({ kind: 'tellCommit' });
       this.#input({ kind: 'tick' });
     });
   }

@@ -58,6 +58,8 @@ export function describeMessage(m: Message): string {
       return `${head} at ${m.rejectedIndex} hint ${m.hintIndex}@${m.hintTerm}`;
     case 'heartbeat':
       return `${head} commit ${m.commit} round ${m.round}`;
+    case 'commit':
+      return `${head} ${m.commit}`;
     case 'heartbeatAck':
       return `${head} round ${m.round}`;
     case 'snapshotChunk':

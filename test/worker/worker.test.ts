@@ -97,6 +97,7 @@ describe('the worker', () => {
     const finished = await master.until('finished');
     assert.equal(finished.outcome, 'succeeded');
     assert.equal(finished.result.stdout, 'hi');
+    while (executor.acknowledged.length === 0) await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(executor.acknowledged, ['task-1.7']);
     assert.deepEqual(lines, ['Received payload: task-1', 'Sent result: task-1 for leader to port: 3002']);
 

@@ -77,15 +77,19 @@ function acknowledge(server: Server, matchIndex: LogIndex): void {
   });
 }
 
-/** Answered at once, so that a slow disk causes no election: it says only that no newer term is known here. */
-export function onHeartbeat(server: Server, m: MessageOf<'heartbeat'>): void {
+export function onCommit(server: Server, m: MessageOf<'commit' | 'heartbeat'>): void {
   heardFromLeader(server, m.from);
   if (m.commit > server.log.lastIndex) {
     invariantBroken(
-      `heartbeat commits ${m.commit}, the log ends at ${server.log.lastIndex}: was acknowledged, is lost`,
+      `${m.kind} commits ${m.commit}, the log ends at ${server.log.lastIndex}: was acknowledged, is lost`,
     );
   }
   server.commitThrough(m.commit);
+}
+
+/** Answered at once, so that a slow disk causes no election: it says only that no newer term is known here. */
+export function onHeartbeat(server: Server, m: MessageOf<'heartbeat'>): void {
+  onCommit(server, m);
   server.out.send({
     kind: 'heartbeatAck',
     from: server.id,

@@ -6,7 +6,7 @@ import { Leadership } from './leadership.ts';
 import { addedVoter, changeRefusal } from './membership.ts';
 import type { Progress } from './progress.ts';
 import { joinHeartbeat, startReadsIfWaiting } from './reads.ts';
-import { advanceCommit, appendAsLeader, hasCommittedInTerm, noop } from './replication.ts';
+import { advanceCommit, appendAsLeader, hasCommittedInTerm, noop, tellCommits } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 import type { Server } from './server.ts';
 import type { Configuration, Entry, Input, NodeId, ProposalId, ProposalOutcome } from './types.ts';
@@ -160,7 +160,8 @@ export function settleLeader(server: Server): void {
   startReadsIfWaiting(server);
   const isMember = server.membership.isVoter(server.id);
   if (!isMember && server.membership.currentIndex <= server.commitIndex) {
-    // Thesis §4.2.2: a leader that removed itself steps down once that is committed.
+    // Thesis §4.2.2: a leader that removed itself steps down once that is committed. Nobody else knows it yet.
+    tellCommits(server);
     becomeFollower(server, server.currentTerm, null);
   }
 }

@@ -25,8 +25,8 @@ export class Progress {
   ticksSinceContact = 0;
   /** The newest read round it has answered. */
   ackedRound = 0;
-  /** The newest commit index it has been told and could use. */
-  sentCommit: LogIndex = INDEX_ZERO;
+  /** The newest commit index it was sent and could use; sent again with each heartbeat. */
+  toldCommit: LogIndex = INDEX_ZERO;
 
   constructor(config: RaftConfig, nextIndex: LogIndex) {
     this.inflights = new Inflights(config.inflightMessagesMax, config.inflightBytesMax);

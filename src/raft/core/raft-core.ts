@@ -4,7 +4,7 @@
  */
 import { assert, unreachable } from './assert.ts';
 import { isSticky, onTimeoutNow, onVoteRequest, onVoteResponse, tickElection } from './elections.ts';
-import { onAppend, onHeartbeat, onSnapshotChunk, onSnapshotInstalled } from './following.ts';
+import { onAppend, onCommit, onHeartbeat, onSnapshotChunk, onSnapshotInstalled } from './following.ts';
 import { next } from './ids.ts';
 import {
   onPropose,
@@ -28,6 +28,7 @@ import {
   onAppendRejected,
   resumeSending,
   sendEntries,
+  tellCommits,
 } from './replication.ts';
 import { adoptRestingRole, becomeFollower } from './roles.ts';
 import { Server } from './server.ts';
@@ -43,6 +44,7 @@ import type {
   RaftConfig,
   RaftStatus,
   RecoveredState,
+  Role,
   SnapshotMeta,
   WriteId,
 } from './types.ts';
@@ -75,6 +77,14 @@ export class RaftCore {
     return this.#settle();
   }
 
+  /** What {@link status} says of it, for those who ask after each input. */
+  get role(): Role {
+    return this.#server.role;
+  }
+  get commitIndex(): LogIndex {
+    return this.#server.commitIndex;
+  }
+
   status(): RaftStatus {
     const server = this.#server;
     const peers = new Map<NodeId, PeerStatus>();
@@ -95,6 +105,22 @@ export class RaftCore {
       config: server.membership.current,
       peers,
     };
+  }
+
+  /**
+   * How many ticks from now the first one is that can have an effect, at least 1; whoever drives this core may give it the
+   * ticks before that one late, but before the next input. (What a leader finds out about itself, it finds out
+   * with its next heartbeat.)
+   */
+  ticksUntilDue(): number {
+    const server = this.#server;
+    const { electionTicks, heartbeatTicks } = server.config;
+    const { leadership } = server;
+    if (leadership !== null) return Math.max(1, heartbeatTicks - leadership.heartbeatElapsed);
+    const election =
+      server.role === 'learner' ? electionTicks : server.electionTimeout - server.electionElapsed;
+    const due = server.forwardedReads.count > 0 ? Math.min(election, electionTicks) : election;
+    return Math.max(1, due);
   }
 
   /** Entries still in the log, both ends inclusive, clipped to what is there. The entries are not to be changed. */
@@ -127,6 +153,9 @@ export class RaftCore {
         break;
       case 'readIndex':
         onReadIndex(server, input.readId);
+        break;
+      case 'tellCommit':
+        if (server.leadership !== null) tellCommits(server);
         break;
       case 'transferLeadership':
         onTransferLeadership(server, input.to);
@@ -184,6 +213,7 @@ export class RaftCore {
     switch (m.kind) {
       case 'append':
       case 'heartbeat':
+      case 'commit':
       case 'snapshotChunk':
       case 'voteRequest':
         out.send({ kind: 'heartbeatAck', from, to, term, round: 0 });
@@ -219,6 +249,9 @@ export class RaftCore {
         break;
       case 'heartbeat':
         onHeartbeat(server, m);
+        break;
+      case 'commit':
+        onCommit(server, m);
         break;
       case 'snapshotChunk':
         onSnapshotChunk(server, m);

@@ -1,7 +1,7 @@
 /** The leader's side of replication: what to send to whom, and what follows from the answers (§5.3, §5.4.2). */
 import { assert } from './assert.ts';
 import { entryBytes } from './entry-size.ts';
-import { asLogIndex, minIndex, next, plus, previous } from './ids.ts';
+import { asLogIndex, maxIndex, minIndex, next, plus, previous } from './ids.ts';
 import type { Leadership } from './leadership.ts';
 import type { Progress } from './progress.ts';
 import type { Server } from './server.ts';
@@ -31,13 +31,15 @@ export function broadcastHeartbeat(server: Server): void {
   const leadership = server.leading();
   leadership.heartbeatElapsed = 0;
   for (const [id, peer] of leadership.peers) {
+    // Not beyond what the follower is known to share with this log (raft.md item 15).
+    const commit = minIndex(peer.matchIndex, server.commitIndex);
+    peer.toldCommit = commit;
     server.out.send({
       kind: 'heartbeat',
       from: server.id,
       to: id,
       term: server.currentTerm,
-      // Not beyond what the follower is known to share with this log (raft.md item 15).
-      commit: minIndex(peer.matchIndex, server.commitIndex),
+      commit,
       round: leadership.reads.lastRound,
     });
   }
@@ -76,7 +78,7 @@ function sendAppend(server: Server, id: NodeId, peer: Progress, what: 'entries' 
     entries,
     leaderCommit: server.commitIndex,
   });
-  peer.sentCommit = minIndex(server.commitIndex, lastSent);
+  peer.toldCommit = maxIndex(peer.toldCommit, minIndex(server.commitIndex, lastSent));
   if (peer.state === 'probe') peer.probeOutstanding = true;
   else if (entries.length > 0) peer.sent(lastSent, bytesOf(entries));
 }
@@ -114,7 +116,6 @@ export function onAppendAccepted(
   if (peer.state === 'snapshot' && canAppendTo(server, peer)) peer.toReplicate();
   if (isNews) advanceCommit(server);
   sendEntries(server, m.from, peer);
-  tellCommit(server, m.from, peer);
 }
 
 function canAppendTo(server: Server, peer: Progress): boolean {
@@ -151,12 +152,18 @@ export function resumeSending(server: Server, id: NodeId, peer: Progress): void 
   else sendAppend(server, id, peer, 'empty');
 }
 
-/** A follower with nothing on its way would learn only from the next heartbeat what is committed. */
-function tellCommit(server: Server, id: NodeId, peer: Progress): void {
-  if (peer.state !== 'replicate' || peer.inflights.count > 0) return;
-  // The entries it is about to get will tell it.
-  if (peer.nextIndex <= server.log.lastIndex) return;
-  if (peer.sentCommit < minIndex(server.commitIndex, peer.matchIndex)) sendAppend(server, id, peer, 'empty');
+/**
+ * Followers learn with the next entries what is committed. To those with nothing on their way it is told, but not for each
+ * commit: under load entries follow at once, and each message wakes a machine.
+ */
+export function tellCommits(server: Server): void {
+  for (const [id, peer] of server.leading().peers) {
+    // Not beyond what the follower is known to share with this log (raft.md item 15).
+    const commit = minIndex(peer.matchIndex, server.commitIndex);
+    if (peer.toldCommit >= commit) continue;
+    peer.toldCommit = commit;
+    server.out.send({ kind: 'commit', from: server.id, to: id, term: server.currentTerm, commit });
+  }
 }
 
 /**
@@ -176,7 +183,6 @@ export function advanceCommit(server: Server): void {
   assert(leadership.uncommittedBytes >= 0, 'uncommitted bytes counted wrong');
   server.commitThrough(index);
   leadership.proposals.committed(index);
-  for (const [id, peer] of leadership.peers) tellCommit(server, id, peer);
 }
 
 /** Whether this leader has committed an entry of its own term: only then it knows everything committed (§8). */

@@ -92,6 +92,8 @@ export type Message =
     })
   /** Sent apart from `append`, so that a slow disk causes no election. `round` numbers the read-index rounds. */
   | (MessageBase & { readonly kind: 'heartbeat'; readonly commit: LogIndex; readonly round: number })
+  /** Between heartbeats, to a follower that has nothing on its way which would tell it; not answered. */
+  | (MessageBase & { readonly kind: 'commit'; readonly commit: LogIndex })
   /** Round 0 answers no round: it only tells whoever spoke in an older term that there is a newer one. */
   | (MessageBase & { readonly kind: 'heartbeatAck'; readonly round: number })
   /**
@@ -153,6 +155,8 @@ export type Input =
   | { readonly kind: 'proposeConfig'; readonly id: ProposalId; readonly config: Configuration }
   /** A linearizable read (thesis §6.4): answered by `readReady` once a quorum round that began after it succeeded. */
   | { readonly kind: 'readIndex'; readonly readId: ReadId }
+  /** The commit index grew a moment ago and no entries followed: followers with nothing on their way are told of it. */
+  | { readonly kind: 'tellCommit' }
   | { readonly kind: 'transferLeadership'; readonly to: NodeId }
   /** The `persist` effect with this id is durable. */
   | { readonly kind: 'persisted'; readonly writeId: WriteId }

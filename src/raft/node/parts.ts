@@ -44,6 +44,8 @@ export interface PartsOptions<Result> {
 /** How the parts reach the loop. */
 export interface Loop {
   readonly input: (input: Input) => void;
+  readonly tick: () => void;
+  readonly ticksUntilDue: () => number;
   readonly applied: (through: LogIndex, entries: number, bytes: number) => void;
   readonly install: (meta: SnapshotMeta, totals: ChunkTotals, generation: number) => Promise<boolean>;
   readonly currentTerm: () => Term;
@@ -83,8 +85,9 @@ export function createParts<Result>(options: PartsOptions<Result>, loop: Loop): 
   const ticker = new Ticker({
     timers,
     tickMs: settings.tickMs,
-    ticksPerTurnMax: settings.ticksPerTurnMax,
-    onTick: () => loop.input({ kind: 'tick' }),
+    stallTicks: settings.stallTicks,
+    ticksUntilDue: loop.ticksUntilDue,
+    onTick: loop.tick,
   });
   return { flusher, applier, commands, configs, barriers, ticker, ...snapshotParts(options, loop, flusher) };
 }

@@ -31,6 +31,7 @@ const KIND_CODES = {
   readIndexRequest: 25,
   readIndexResponse: 26,
   timeoutNow: 27,
+  commit: 28,
 } as const satisfies Record<Message['kind'], number>;
 
 const HEADER_BYTES = 9;
@@ -48,6 +49,7 @@ export function messageBytes(message: Message): number {
     case 'appendAccepted':
     case 'heartbeatAck':
     case 'readIndexRequest':
+    case 'commit':
       return HEADER_BYTES + NUMBER_BYTES;
     case 'appendRejected':
       return HEADER_BYTES + 3 * NUMBER_BYTES;
@@ -96,6 +98,8 @@ export function writeMessage(target: Buffer, at: number, message: Message): numb
     case 'heartbeat':
       end = target.writeDoubleBE(message.commit, end);
       return target.writeDoubleBE(message.round, end);
+    case 'commit':
+      return target.writeDoubleBE(message.commit, end);
     case 'heartbeatAck':
       return target.writeDoubleBE(message.round, end);
     case 'snapshotChunk':
@@ -180,6 +184,8 @@ function readFields(
       };
     case KIND_CODES.heartbeat:
       return { kind: 'heartbeat', ...base, commit: index(), round: reader.safeInteger() };
+    case KIND_CODES.commit:
+      return { kind: 'commit', ...base, commit: index() };
     case KIND_CODES.heartbeatAck:
       return { kind: 'heartbeatAck', ...base, round: reader.safeInteger() };
     case KIND_CODES.snapshotChunk:

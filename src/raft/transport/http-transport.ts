@@ -176,9 +176,17 @@ export class HttpTransport implements RaftTransport {
     this.#heardAtMs.set(peer, this.#options.timers.nowMs());
   }
 
+  /** A peer that was heard a moment ago on whichever connection needs no question: each costs two machines a wake-up. */
+  #test(peer: NodeId, connection: PeerConnection): void {
+    const { pingEveryMs } = this.#settings;
+    const silentMs = this.#options.timers.nowMs() - (this.#heardAtMs.get(peer) ?? -Infinity);
+    if (silentMs < pingEveryMs) connection.spare();
+    else connection.ping();
+  }
+
   #schedulePing(): void {
     this.#cancelPing = this.#options.timers.after(this.#settings.pingEveryMs, () => {
-      for (const connection of this.#outbound.values()) connection.ping();
+      for (const [peer, connection] of this.#outbound) this.#test(peer, connection);
       for (const connection of this.#inbound.values()) connection.age();
       this.#schedulePing();
     });

@@ -38,6 +38,7 @@ export class PeerConnection {
   #cancelRedial: (() => void) | null = null;
   #redialMs: number;
   #unansweredPings = 0;
+  #sparedPings = 0;
   #queue: Message[] = [];
   #queueBytes = 0;
   #lastComplaint = '';
@@ -72,7 +73,17 @@ export class PeerConnection {
       return;
     }
     this.#unansweredPings += 1;
+    this.#sparedPings = 0;
     this.#socket.write(PING);
+  }
+
+  /**
+   * Called instead of {@link ping} while the peer is being heard. That says nothing of this direction, so it is tested now and
+   * then all the same, and at the full rate as soon as an answer is missing.
+   */
+  spare(): void {
+    this.#sparedPings += 1;
+    if (this.#unansweredPings > 0 || this.#sparedPings > this.#options.settings.sparedPingsMax) this.ping();
   }
 
   close(): void {

@@ -9,6 +9,8 @@ export interface TransportSettings {
   readonly pingEveryMs: number;
   /** After this many unanswered tests it counts as dead: TCP itself would try for many minutes. */
   readonly missedPingsMax: number;
+  /** Tests left out in a row because the peer is being heard anyway. */
+  readonly sparedPingsMax: number;
   readonly dialTimeoutMs: number;
   readonly redialMsMin: number;
   readonly redialMsMax: number;
@@ -21,6 +23,7 @@ export const TRANSPORT_DEFAULTS: TransportSettings = {
   queueBytesMax: 24 * 1024 * 1024,
   pingEveryMs: 200,
   missedPingsMax: 4,
+  sparedPingsMax: 4,
   dialTimeoutMs: 800,
   redialMsMin: 50,
   redialMsMax: 500,

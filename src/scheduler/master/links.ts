@@ -305,7 +305,7 @@ export class Links {
   }
 
   #started(lead: Lead, session: WorkerSession, ref: AttemptRef): void {
-    lead.batcher.addDuty({ op: 'start', ...ref }, (decided) => {
+    lead.batcher.addLazyDuty({ op: 'start', ...ref }, (decided) => {
       if (decided.kind !== 'applied') return;
       const { kind } = decided.result;
       if (kind === 'superseded' || kind === 'refused')

@@ -12,6 +12,8 @@ export const BATCHER_LIMITS = {
   queuedBytesMax: 64 * 1024 * 1024,
   /** How long to wait after consensus refused an entry because it has too much to do. */
   overloadPauseMs: 20,
+  /** How long an op without hurry waits for company. */
+  lazyMs: 15,
 } as const;
 
 /** What became of an op. */
@@ -74,6 +76,7 @@ export class OpBatcher {
   #lastAt = 0;
   #flushScheduled = false;
   #cancelPause: (() => void) | null = null;
+  #cancelLazy: (() => void) | null = null;
   #settledWaiters: { readonly through: number; readonly resolve: () => void }[] = [];
   #closed = false;
 
@@ -96,7 +99,19 @@ export class OpBatcher {
     this.#enqueue(op, done, JSON.stringify(op), true);
   }
 
-  #enqueue(op: Op, done: OnOutcome, text: string, duty: boolean): void {
+  /**
+   * A duty without hurry: it goes with the next entry, or alone after `lazyMs`. (That a short task has started need not
+   * cost an entry of its own: its end comes at once.)
+   */
+  addLazyDuty(op: Op, done: OnOutcome): void {
+    this.#enqueue(op, done, JSON.stringify(op), true, false);
+    this.#cancelLazy ??= this.#options.clock.after(BATCHER_LIMITS.lazyMs, () => {
+      this.#cancelLazy = null;
+      this.kick();
+    });
+  }
+
+  #enqueue(op: Op, done: OnOutcome, text: string, duty: boolean, isUrgent = true): void {
     if (this.#closed) {
       done({ kind: 'notLeader' });
       return;
@@ -105,7 +120,7 @@ export class OpBatcher {
     this.#queue.push({ number: this.#nextNumber, op, text, bytes, duty, done });
     this.#nextNumber += 1;
     this.#queuedBytes += bytes;
-    this.kick();
+    if (isUrgent) this.kick();
   }
 
   /** There may be something to place: puts an entry together at the end of this turn. */
@@ -131,6 +146,8 @@ export class OpBatcher {
     this.#closed = true;
     this.#cancelPause?.();
     this.#cancelPause = null;
+    this.#cancelLazy?.();
+    this.#cancelLazy = null;
     const dropped = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
@@ -166,6 +183,8 @@ export class OpBatcher {
       bytes += queued.bytes;
     }
     this.#queuedBytes -= bytes;
+    this.#cancelLazy?.();
+    this.#cancelLazy = null;
     return { ops: this.#queue.splice(0, count), bytes };
   }
 

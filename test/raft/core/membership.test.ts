@@ -93,6 +93,7 @@ describe('growing', () => {
       assert.equal(change(leader, voters(after)).kind, 'appended');
       net.settle();
     }
+    net.tick(HEARTBEAT_TICKS);
     assert.deepEqual(net.node('n3').status.config, voters([n1, n2, n3]));
     assert.equal(leader.status.commitIndex, net.node('n3').status.commitIndex);
   });

@@ -550,22 +550,36 @@ describe('flow of appends (items 18 to 20)', () => {
     assert.equal(leader.status.peers.get(n2)?.state, 'replicate');
   });
 
-  it('tells an idle follower at once what is committed, and a heartbeat never more than it shares', () => {
+  it('tell of the commit index with the next entries or heartbeat, never of more than a follower shares', () => {
     const net = Network.ofVoters(3);
     const leader = net.elect('n1');
+    net.tick(HEARTBEAT_TICKS);
+    const committed = (): number[] => [...net.nodes.values()].map((node) => node.status.commitIndex);
     leader.propose('a');
     net.settle();
+    assert.deepEqual(committed(), [2, 1, 1], 'no message of its own for it');
+    leader.propose('a2');
+    net.settle();
+    assert.deepEqual(committed(), [3, 2, 2]);
+    net.tick(HEARTBEAT_TICKS);
+    assert.deepEqual(committed(), [3, 3, 3]);
+    leader.propose('a3');
+    net.settle();
+    leader.step({ kind: 'tellCommit' });
+    leader.step({ kind: 'tellCommit' });
     assert.deepEqual(
-      [...net.nodes.values()].map((node) => node.status.commitIndex),
-      [2, 2, 2],
+      net.settle().map(({ kind }) => kind),
+      ['commit', 'commit'],
+      'when the driver wants it, once to each, and without answers',
     );
+    assert.deepEqual(committed(), [4, 4, 4]);
     net.isolate('n3');
     leader.propose('b');
     net.settle();
     leader.takeOutgoing();
     leader.tick(HEARTBEAT_TICKS);
     const commits = new Map(leader.sent('heartbeat').map((m) => [m.to, m.commit as number]));
-    assert.deepEqual([commits.get(n2), commits.get(n3)], [3, 2]);
+    assert.deepEqual([commits.get(n2), commits.get(n3)], [5, 4]);
   });
 });
 

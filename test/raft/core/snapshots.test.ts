@@ -69,16 +69,19 @@ describe('compaction', () => {
     );
     leader.propose('more');
     net.settle();
+    net.tick(HEARTBEAT_TICKS);
     assert.equal(net.node('n3').status.commitIndex, 11);
   });
 
   it('of everything leaves an empty log that still connects', () => {
     const net = Network.ofVoters(3);
     const leader = net.elect('n1');
+    net.tick(HEARTBEAT_TICKS);
     for (const node of net.nodes.values()) node.compact();
     assert.deepEqual([leader.status.firstIndex, leader.status.lastIndex, leader.status.lastTerm], [2, 1, 1]);
     leader.propose('x');
     net.settle();
+    net.tick(HEARTBEAT_TICKS);
     assert.deepEqual(
       [...net.nodes.values()].map((node) => node.status.commitIndex),
       [2, 2, 2],
@@ -143,6 +146,7 @@ describe('sending a snapshot', () => {
     net.settle();
     leader.step({ kind: 'snapshotSent', to: n3, meta: snapshot, ok: true });
     net.settle();
+    net.tick(HEARTBEAT_TICKS);
     assert.deepEqual([follower.status.commitIndex, follower.status.snapshotIndex], [22, 21]);
     assert.deepEqual(follower.applied.map(text), ['noop', 'more']);
     assert.equal(leader.status.peers.get(n3)?.state, 'replicate');

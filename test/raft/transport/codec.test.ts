@@ -39,6 +39,7 @@ const messages: readonly Message[] = [
   { kind: 'appendAccepted', ...base, matchIndex: at(12) },
   { kind: 'appendRejected', ...base, rejectedIndex: at(12), hintIndex: at(8), hintTerm: term(5) },
   { kind: 'heartbeat', ...base, commit: at(12), round: 99 },
+  { kind: 'commit', ...base, commit: at(12) },
   { kind: 'heartbeatAck', ...base, round: 99 },
   {
     kind: 'snapshotChunk',
@@ -101,7 +102,7 @@ describe('the codec', () => {
 
   it('refuses kinds it does not know, and numbers that are no indexes', () => {
     const bytes = encode({ kind: 'appendAccepted', ...base, matchIndex: at(12) });
-    for (const code of [0, 3, 15, 28, 255]) {
+    for (const code of [0, 3, 15, 29, 255]) {
       const unknown = Buffer.from(bytes);
       unknown[0] = code;
       assert.throws(() => readMessage(unknown, A, B), /no kind of message/);

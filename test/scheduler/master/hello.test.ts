@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeWorker } from '../fake-worker.ts';
+import { BATCHER_LIMITS } from '../../../src/scheduler/master/op-batcher.ts';
 import { TestCluster } from '../test-cluster.ts';
 
 describe('hello', () => {
@@ -47,7 +48,7 @@ describe('hello', () => {
     const id = await test.submit();
     const ref = worker.lastRun();
     worker.started(ref);
-    await test.clock.settle();
+    await test.clock.advance(BATCHER_LIMITS.lazyMs);
     // The loss of the node is proposed and not yet decided when it says hello again.
     worker.silence();
     test.consensus.held = true;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LINES } from '../../../src/api/log.ts';
+import { BATCHER_LIMITS } from '../../../src/scheduler/master/op-batcher.ts';
 import { FakeWorker } from '../fake-worker.ts';
 import { TestCluster, item } from '../test-cluster.ts';
 
@@ -218,7 +219,7 @@ describe('a new master', () => {
     const worker = await test.worker('worker1');
     const id = await test.submit();
     worker.started(worker.lastRun());
-    await test.clock.settle();
+    await test.clock.advance(BATCHER_LIMITS.lazyMs);
     worker.silence();
     test.consensus.depose('server2');
     await test.clock.settle();

@@ -68,6 +68,24 @@ describe('ops', () => {
     );
   });
 
+  it('without hurry go with the next entry, or alone after a moment', async () => {
+    const { clock, consensus, batcher, done } = setUp();
+    const ops = (): unknown[] => consensus.entries.map((entry) => entry.ops);
+    batcher.addLazyDuty(cancel('a'), done);
+    await clock.settle();
+    assert.deepEqual(ops(), []);
+    batcher.addDuty(cancel('b'), done);
+    await clock.settle();
+    assert.deepEqual(ops(), [[cancel('a'), cancel('b')]], 'in the order they came');
+    consensus.answer('applied');
+    await clock.settle();
+    batcher.addLazyDuty(cancel('c'), done);
+    await clock.advance(BATCHER_LIMITS.lazyMs - 1);
+    assert.equal(ops().length, 1);
+    await clock.advance(1);
+    assert.deepEqual(ops()[1], [cancel('c')]);
+  });
+
   it('gather while enough entries are in flight', async () => {
     const { clock, consensus, batcher, done } = setUp();
     for (let turn = 0; turn < BATCHER_LIMITS.entriesInFlightMax + 5; turn += 1) {
