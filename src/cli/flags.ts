@@ -107,7 +107,7 @@ export function collectPeers(
 }
 
 export function parseUrl(text: string): string {
-  if (/^https?:\/\/[^/\s]+\/?$/.test(text) && URL.canParse(text)) return text.replace(/\/$/, '');
+  if (/^http:\/\/[^/\s]+\/?$/.test(text) && URL.canParse(text)) return text.replace(/\/$/, '');
   throw new InvalidArgumentError('Give it as http://HOST:PORT.');
 }
 

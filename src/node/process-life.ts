@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { NodeFault } from './faults.ts';
 import type { SupervisedMessage } from './faults.ts';
+import { trimHeapAfterStart } from './heap-trim.ts';
 
 /** A node told to end exits within this time, whatever hangs (contract §2). */
 export const STOP_TIMEOUT_MS = 9_500;
@@ -47,6 +48,8 @@ export async function runNode(create: () => RunnableNode, endOfLife: EndOfLife, 
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onSignal);
   process.on('disconnect', onDisconnect);
   process.on('uncaughtException', onBug).on('unhandledRejection', onBug);
+
+  trimHeapAfterStart();
 
   let node: RunnableNode | null = null;
   let reason: string | NodeFault;

@@ -303,10 +303,11 @@ export class ProcessCluster {
   }
 }
 
-/** Processes (launchers) that have the node's data folder in their command line, by the process table. */
+/** Processes (launchers) that have the node's data folder among their arguments, by the process table. */
 export function launcherPids(dataDir: string): number[] {
   return processesMatching(
-    (commandLine) => commandLine.includes(`${dataDir}/`) && /launcher.main\.[jt]s/.test(commandLine),
+    (commandLine) =>
+      /launcher.main\.[jt]s/.test(commandLine) && commandLine.split(' ').includes(dataDir),
   );
 }
 
