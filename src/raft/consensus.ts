@@ -26,8 +26,11 @@ export interface RoleChange {
 export interface Consensus<Result> {
   /** Proposals made in one turn of the event loop share a log write. */
   propose(payload: Uint8Array): Promise<ProposeResult<Result>>;
-  /** A linearizable read barrier; works on followers too (forwarded to the leader). All calls of a turn share a round. */
-  readBarrier(): Promise<ReadBarrierResult>;
+  /**
+   * A linearizable read barrier; works on followers too (forwarded to the leader). All calls of a turn share a
+   * round. With `lazy` it waits for the leader's next heartbeat, and costs no message of its own.
+   */
+  readBarrier(options?: { readonly lazy?: boolean }): Promise<ReadBarrierResult>;
   status(): RaftStatus;
   /** Whether this node has recently heard from enough voters (itself included) for a majority to exist. */
   quorumReachable(): boolean;

@@ -143,9 +143,9 @@ export class RaftNode<Result> implements Consensus<Result> {
     return result;
   }
 
-  readBarrier(): Promise<ReadBarrierResult> {
+  readBarrier({ lazy = false }: { readonly lazy?: boolean } = {}): Promise<ReadBarrierResult> {
     if (this.#life !== 'running') return Promise.resolve({ kind: 'notLeader', leader: null });
-    return this.#parts.barriers.wait();
+    return this.#parts.barriers.wait(lazy);
   }
 
   /** Asks the leader (only it obeys) to hand over to `to`. Resolves true once `to` is known to lead. */

@@ -52,7 +52,7 @@ export interface RaftSettings {
 
 export const RAFT_DEFAULTS: RaftSettings = {
   tickMs: 10,
-  heartbeatMs: 50,
+  heartbeatMs: 60,
   tellCommitMs: 2,
   electionMs: 200,
   stallTicks: 2,

@@ -7,7 +7,7 @@ import { TASK_STATUSES } from '../api/tasks.ts';
 
 const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Each look wakes the process; longer than any delay one would not notice. */
-const LOOP_RESOLUTION_MS = 100;
+const LOOP_RESOLUTION_MS = 200;
 
 /** Metrics of one node. Others report into it (`raftCommit`, …); the rest is read when it is asked for. */
 export class NodeMetrics {

@@ -306,8 +306,7 @@ export class ProcessCluster {
 /** Processes (launchers) that have the node's data folder among their arguments, by the process table. */
 export function launcherPids(dataDir: string): number[] {
   return processesMatching(
-    (commandLine) =>
-      /launcher.main\.[jt]s/.test(commandLine) && commandLine.split(' ').includes(dataDir),
+    (commandLine) => /launcher.main\.[jt]s/.test(commandLine) && commandLine.split(' ').includes(dataDir),
   );
 }
 

@@ -152,7 +152,7 @@ export class RaftCore {
         onProposeConfig(server, input.id, input.config);
         break;
       case 'readIndex':
-        onReadIndex(server, input.readId);
+        onReadIndex(server, input.readId, input.lazy ?? false);
         break;
       case 'tellCommit':
         if (server.leadership !== null) tellCommits(server);

@@ -23,6 +23,8 @@ interface Round extends ConfirmedReads {
 export class ReadRounds {
   #lastRound = 0;
   #waiting: PendingRead[] = [];
+  /** One of them wants a round now. */
+  #hasUrgent = false;
   #running: Round[] = [];
   #count = 0;
 
@@ -41,9 +43,14 @@ export class ReadRounds {
     return this.#waiting.length > 0;
   }
 
-  /** The read waits for the next round that is started. */
-  add(read: PendingRead): void {
+  get hasUrgent(): boolean {
+    return this.#hasUrgent;
+  }
+
+  /** The read waits for the next round that is started; a lazy one does not want one for itself. */
+  add(read: PendingRead, lazy: boolean): void {
     this.#waiting.push(read);
+    if (!lazy) this.#hasUrgent = true;
     this.#count++;
   }
 
@@ -53,6 +60,7 @@ export class ReadRounds {
     assert(Number.isSafeInteger(this.#lastRound), 'read rounds are exhausted');
     this.#running.push({ round: this.#lastRound, index: commitIndex, reads: this.#waiting });
     this.#waiting = [];
+    this.#hasUrgent = false;
     return this.#lastRound;
   }
 
@@ -73,6 +81,7 @@ export class ReadRounds {
     const all = [...this.#running.flatMap((round) => round.reads), ...this.#waiting];
     this.#running = [];
     this.#waiting = [];
+    this.#hasUrgent = false;
     this.#count = 0;
     return all;
   }

@@ -9,10 +9,10 @@ import type { LogIndex, Message, ReadId } from './types.ts';
 type MessageOf<K extends Message['kind']> = Extract<Message, { kind: K }>;
 
 /** A read asked of this server. */
-export function onReadIndex(server: Server, readId: ReadId): void {
+export function onReadIndex(server: Server, readId: ReadId, lazy: boolean): void {
   const { leadership, leader } = server;
   if (leadership !== null) {
-    addRead(server, leadership, { from: server.id, readId });
+    addRead(server, leadership, { from: server.id, readId }, lazy);
     return;
   }
   if (leader === null || server.forwardedReads.count >= server.config.pendingReadsMax) {
@@ -32,7 +32,7 @@ export function onReadIndex(server: Server, readId: ReadId): void {
 export function onReadIndexRequest(server: Server, m: MessageOf<'readIndexRequest'>): void {
   const read = { from: m.from, readId: m.readId };
   if (server.leadership === null) answer(server, read, null);
-  else addRead(server, server.leadership, read);
+  else addRead(server, server.leadership, read, false);
 }
 
 export function onReadIndexResponse(server: Server, m: MessageOf<'readIndexResponse'>): void {
@@ -54,7 +54,7 @@ export function startReadsIfWaiting(server: Server): void {
   const leadership = server.leading();
   const { reads } = leadership;
   // Before its first commit a leader can't know what is committed (§8).
-  if (!reads.hasWaiting || reads.isRunning || !hasCommittedInTerm(server, leadership)) return;
+  if (!reads.hasUrgent || reads.isRunning || !hasCommittedInTerm(server, leadership)) return;
   startRound(server);
 }
 
@@ -83,12 +83,12 @@ export function confirmReads(server: Server): void {
   startReadsIfWaiting(server);
 }
 
-function addRead(server: Server, leadership: Leadership, read: PendingRead): void {
+function addRead(server: Server, leadership: Leadership, read: PendingRead, lazy: boolean): void {
   if (leadership.reads.count >= server.config.pendingReadsMax) {
     answer(server, read, null);
     return;
   }
-  leadership.reads.add(read);
+  leadership.reads.add(read, lazy);
   startReadsIfWaiting(server);
 }
 

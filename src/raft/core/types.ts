@@ -154,7 +154,12 @@ export type Input =
    */
   | { readonly kind: 'proposeConfig'; readonly id: ProposalId; readonly config: Configuration }
   /** A linearizable read (thesis §6.4): answered by `readReady` once a quorum round that began after it succeeded. */
-  | { readonly kind: 'readIndex'; readonly readId: ReadId }
+  | {
+      readonly kind: 'readIndex';
+      readonly readId: ReadId;
+      /** Waits for the next heartbeat of this leader instead of causing a round of its own. */
+      readonly lazy?: boolean;
+    }
   /** The commit index grew a moment ago and no entries followed: followers with nothing on their way are told of it. */
   | { readonly kind: 'tellCommit' }
   | { readonly kind: 'transferLeadership'; readonly to: NodeId }

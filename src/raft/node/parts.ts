@@ -79,7 +79,7 @@ export function createParts<Result>(options: PartsOptions<Result>, loop: Loop): 
   const barriers = new ReadBarriers({
     timers,
     timeoutMs: settings.readBarrierMs,
-    ask: (readId) => loop.input({ kind: 'readIndex', readId }),
+    ask: (readId, lazy) => loop.input({ kind: 'readIndex', readId, lazy }),
     appliedIndex: () => applier.appliedIndex,
   });
   const ticker = new Ticker({

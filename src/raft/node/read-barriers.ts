@@ -11,7 +11,7 @@ interface Group {
 export interface ReadBarriersOptions {
   readonly timers: Timers;
   readonly timeoutMs: number;
-  readonly ask: (readId: ReadId) => void;
+  readonly ask: (readId: ReadId, lazy: boolean) => void;
   readonly appliedIndex: () => LogIndex;
 }
 
@@ -20,6 +20,7 @@ export class ReadBarriers {
   readonly #options: ReadBarriersOptions;
   #nextId = 1;
   #gathering: Group | null = null;
+  #gatheringLazy: Group | null = null;
   readonly #asked = new Map<ReadId, Group>();
   #unapplied: { readonly index: LogIndex; readonly group: Group }[] = [];
 
@@ -27,10 +28,12 @@ export class ReadBarriers {
     this.#options = options;
   }
 
-  wait(): Promise<ReadBarrierResult> {
+  wait(lazy = false): Promise<ReadBarrierResult> {
     return new Promise((resolve) => {
-      this.#gathering ??= this.#begin();
-      this.#gathering.resolve.push(resolve);
+      const group = (lazy ? this.#gatheringLazy : this.#gathering) ?? this.#begin(lazy);
+      if (lazy) this.#gatheringLazy = group;
+      else this.#gathering = group;
+      group.resolve.push(resolve);
     });
   }
 
@@ -55,27 +58,30 @@ export class ReadBarriers {
 
   endAll(reason: string): void {
     const groups = [...this.#asked.values(), ...this.#unapplied.map(({ group }) => group)];
-    if (this.#gathering !== null) groups.push(this.#gathering);
+    for (const group of [this.#gathering, this.#gatheringLazy]) if (group !== null) groups.push(group);
     this.#gathering = null;
+    this.#gatheringLazy = null;
     this.#asked.clear();
     this.#unapplied = [];
     for (const group of groups) settle(group, { kind: 'unknown', reason });
   }
 
-  #begin(): Group {
+  #begin(lazy: boolean): Group {
     const { timers, timeoutMs, ask } = this.#options;
     const readId = this.#nextId++ as ReadId;
     const group: Group = { resolve: [], cancelTimeout: () => undefined };
     timers.soon(() => {
-      if (this.#gathering !== group) return;
-      this.#gathering = null;
+      // Ended meanwhile.
+      if ((lazy ? this.#gatheringLazy : this.#gathering) !== group) return;
+      if (lazy) this.#gatheringLazy = null;
+      else this.#gathering = null;
       this.#asked.set(readId, group);
       group.cancelTimeout = timers.after(timeoutMs, () => {
         this.#asked.delete(readId);
         this.#unapplied = this.#unapplied.filter((waiting) => waiting.group !== group);
         settle(group, { kind: 'unknown', reason: `no answer within ${timeoutMs} ms` });
       });
-      ask(readId);
+      ask(readId, lazy);
     });
     return group;
   }

@@ -46,6 +46,26 @@ describe('reads on the leader', () => {
     assert.deepEqual(ready(node), [[1, 1]]);
   });
 
+  it('wait for the next heartbeat when they are lazy, and go with any round that others cause', () => {
+    const node = leader();
+    node.step({ kind: 'readIndex', readId: asReadId(1), lazy: true });
+    assert.equal(node.sent('heartbeat').length, 0);
+    node.tick(HEARTBEAT_TICKS);
+    const beat = node.sent('heartbeat').at(-1)!.round;
+    node.receive(ack(n2, beat));
+    assert.deepEqual(ready(node), [[1, 1]]);
+    node.events = [];
+    node.step({ kind: 'readIndex', readId: asReadId(2), lazy: true });
+    node.read(3);
+    const round = node.sent('heartbeat').at(-1)!.round;
+    assert.ok(round > beat);
+    node.receive(ack(n3, round));
+    assert.deepEqual(ready(node), [
+      [2, 1],
+      [3, 1],
+    ]);
+  });
+
   it('are not answered by an answer to an earlier round', () => {
     const node = leader();
     node.read(1);
