@@ -24,5 +24,5 @@ RUN ln -s /app/bin/clb.js /usr/local/bin/clb && mkdir /data && chown node:node /
 USER node
 ENV NODE_ENV=production
 VOLUME /data
-ENTRYPOINT ["node", "/app/bin/clb.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=32", "/app/bin/clb.js"]
 CMD ["--help"]

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { NodeView, RaftView } from '../../src/api/views.ts';
 import type { TaskPage, TaskView } from '../../src/api/tasks.ts';
-import { planNodes } from '../../src/node/up/plan.ts';
+import { NODE_FLAGS, planNodes } from '../../src/node/up/plan.ts';
 import type { PlannedNode } from '../../src/node/up/plan.ts';
 
 export const CLB = resolve(import.meta.dirname, '../../bin/clb.js');
@@ -122,7 +122,7 @@ export class ProcessCluster {
     const log = createWriteStream(join(this.folder, `${id}.log`), { flags: 'a' });
     const child = spawn(
       process.execPath,
-      [...(this.#options.execArgv ?? []), CLB, ...node.args, ...(this.#options.extraArgs?.[node.kind] ?? [])],
+      [...NODE_FLAGS, ...(this.#options.execArgv ?? []), CLB, ...node.args, ...(this.#options.extraArgs?.[node.kind] ?? [])],
       {
         env: { ...process.env, CLB_TOKEN: '', ...this.#options.env },
         stdio: ['ignore', 'pipe', 'pipe'],

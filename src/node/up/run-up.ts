@@ -5,7 +5,7 @@ import { NodeFault } from '../faults.ts';
 import type { RunUp, UpOptions } from '../options.ts';
 import { Child } from './child.ts';
 import { LogFile } from './log-file.ts';
-import { planNodes } from './plan.ts';
+import { NODE_FLAGS, planNodes } from './plan.ts';
 import type { PlannedNode } from './plan.ts';
 
 /** A node told to end exits within 10 s (contract §2); this is when patience ends. */
@@ -32,7 +32,7 @@ export const runUp: RunUp = async (options) => {
     makeFolder(join(options.dataDir, node.id));
     return new Child({
       node,
-      command: [process.execPath, ...process.execArgv, script],
+      command: [process.execPath, ...NODE_FLAGS, ...process.execArgv, script],
       env,
       logFile: new LogFile(join(options.dataDir, node.id, 'node.log')),
       onLine: print,
