@@ -1,4 +1,12 @@
-import type { EventMessage, NodeView, OutputStream, RaftLogEntryView, RaftView } from './views.ts';
+import type {
+  EventMessage,
+  LeadView,
+  NodeView,
+  OutputStream,
+  QueueView,
+  RaftLogEntryView,
+  RaftView,
+} from './views.ts';
 import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskRequest, TaskView } from './tasks.ts';
 
 export interface SubmitItem {
@@ -62,6 +70,16 @@ export interface Cluster {
   /** (master) */
   drain(node: string, drain: boolean, deadlineMs: number | null): Promise<void>;
 
+  queue(): QueueView;
+  /** (master) Stops or resumes placing; what runs goes on. */
+  pauseQueue(paused: boolean): Promise<void>;
+
+  /**
+   * (master) Hands the lead to this voter; resolves once it is known to lead, at once if it does already. NOT_FOUND where
+   * there is no such server; CONFLICT, `details.reason` being `not_a_voter`, `not_reachable` or `timed_out`, where it can't
+   * lead or did not begin to within a bounded time.
+   */
+  transferLeadership(to: string): Promise<LeadView>;
   raft(): RaftView;
   raftLog(from: number, to: number): readonly RaftLogEntryView[];
 

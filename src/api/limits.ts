@@ -36,4 +36,5 @@ export const LIMITS = {
   /** Entries whose events a server keeps for `Last-Event-ID`. */
   eventEntriesMax: 20_000,
   raftLogEntriesPerCallMax: 1_000,
+  nodeIdCharsMax: 64,
 } as const;

@@ -76,4 +76,17 @@ export interface EventMessage {
   readonly events: readonly ClusterEvent[];
 }
 
+/** The queue as a whole. While it is paused nothing is placed on a node; what runs goes on. */
+export interface QueueView {
+  readonly paused: boolean;
+  /** Tasks that are not final, by status. */
+  readonly lengths: Readonly<Record<'scheduled' | 'queued' | 'assigned' | 'running', number>>;
+}
+
+/** Who leads after a transfer of the lead. */
+export interface LeadView {
+  readonly leader: string;
+  readonly term: number;
+}
+
 export type OutputStream = 'stdout' | 'stderr';

@@ -4,6 +4,7 @@ import { addCancel, addRetry } from './commands/change-task.ts';
 import { addLogs } from './commands/logs.ts';
 import { addClient, addDatabase, addServer, addUp, addWorker } from './commands/node.ts';
 import { addDrain, addNodes, addStart, addStop } from './commands/nodes.ts';
+import { addQueue } from './commands/queue.ts';
 import { addRaft } from './commands/raft.ts';
 import { addRun, addSubmit } from './commands/submit.ts';
 import { addTask } from './commands/task.ts';
@@ -48,6 +49,7 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   program.commandsGroup('Cluster:');
   addNodes(program);
   addDrain(program);
+  addQueue(program);
   addRaft(program);
   addStop(program);
   addStart(program);

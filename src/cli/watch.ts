@@ -13,6 +13,8 @@ export interface Watched<Row> {
   readonly id: (row: Row) => string;
   /** Changes when the row is worth printing again in a pipe. */
   readonly stamp: (row: Row) => string;
+  /** What is printed of a row as JSON; absent: the row. */
+  readonly plain?: (row: Row) => unknown;
   /** Whether the event may have changed the list. */
   readonly concerns: (event: ClusterEvent) => boolean;
 }
@@ -118,7 +120,8 @@ function printChanges<Row>(terminal: Terminal, watched: Watched<Row>): Show<Row>
     const changed = rows.filter((row) => stamps.get(watched.id(row)) !== watched.stamp(row)).reverse();
     stamps = new Map(rows.map((row) => [watched.id(row), watched.stamp(row)]));
     if (terminal.quiet) for (const row of changed) terminal.line(watched.id(row));
-    else if (terminal.format !== 'table') for (const row of changed) terminal.line(JSON.stringify(row));
+    else if (terminal.format !== 'table')
+      for (const row of changed) terminal.line(JSON.stringify(watched.plain?.(row) ?? row));
     else {
       const lines = table(watched.columns(rows), changed);
       for (const line of headerTold ? lines.slice(1) : lines) terminal.line(line);

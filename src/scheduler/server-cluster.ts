@@ -1,19 +1,30 @@
 import { ApiError } from '../api/errors.ts';
 import type { Cluster, SubmitItem } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
+import type { ScheduleRequest, ScheduleView, Schedules } from '../api/schedules.ts';
 import { isFinal } from '../api/tasks.ts';
 import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskView } from '../api/tasks.ts';
-import type { ClusterEvent, EventMessage, NodeView, RaftLogEntryView, RaftView } from '../api/views.ts';
+import type {
+  ClusterEvent,
+  EventMessage,
+  LeadView,
+  NodeView,
+  QueueView,
+  RaftLogEntryView,
+  RaftView,
+} from '../api/views.ts';
 import type { Consensus, RoleChange } from '../raft/consensus.ts';
-import type { Entry, LogIndex } from '../raft/core/types.ts';
+import type { Entry, LogIndex, NodeId } from '../raft/core/types.ts';
 import { EventRing } from './event-ring.ts';
 import { IdMaker } from './ids.ts';
 import type { MasterClock } from './master/clock.ts';
 import type { Master } from './master/master.ts';
 import { readOutput } from './master/output.ts';
 import type { OutputOptions } from './master/output.ts';
+import { throwIfRefused } from './op-refusal.ts';
+import { ScheduleBook } from './schedule-book.ts';
 import { decodeEntry } from './state/ops.ts';
-import type { ApplyResult, Op, OpResult } from './state/ops.ts';
+import type { ApplyResult, Op } from './state/ops.ts';
 import type { NodeRecord, TaskRecord } from './state/records.ts';
 import type { AppliedEntry } from './state/task-state.ts';
 import { Submitter } from './submitter.ts';
@@ -23,10 +34,17 @@ import { isoTime, placementRecord, taskEvents, taskView } from './task-view.ts';
 import { TaskWaiters } from './task-waiters.ts';
 
 const RETRY_AFTER_SECONDS = 1;
+/** A voter that was silent for longer is not asked to lead: the cluster takes no proposals while a transfer goes on. */
+const TRANSFER_SILENT_MS_MAX = 1_000;
+
+/** Resolves true once `to` is known to lead. Absent where there is nobody to hand the lead to. */
+interface LeadershipTransfer {
+  transferLeadership?(to: NodeId): Promise<boolean>;
+}
 
 export interface ServerClusterOptions {
   readonly nodeId: string;
-  readonly consensus: Consensus<ApplyResult>;
+  readonly consensus: Consensus<ApplyResult> & LeadershipTransfer;
   readonly machine: TaskMachine;
   readonly master: Master;
   readonly clock: MasterClock;
@@ -36,10 +54,11 @@ export interface ServerClusterOptions {
 }
 
 /** One server as its own HTTP routes see it. */
-export class ServerCluster implements Cluster {
+export class ServerCluster implements Cluster, Schedules {
   readonly nodeId: string;
   readonly #options: ServerClusterOptions;
   readonly #submitter: Submitter;
+  readonly #schedules: ScheduleBook;
   readonly #ring = new EventRing();
   readonly #waiters = new TaskWaiters();
   #unsubscribe: (() => void)[] = [];
@@ -52,6 +71,7 @@ export class ServerCluster implements Cluster {
     this.nodeId = options.nodeId;
     const ids = new IdMaker(options.randomBytes);
     this.#submitter = new Submitter(options.master, ids, (id) => this.getTask(id));
+    this.#schedules = new ScheduleBook({ ...options, ids });
   }
 
   /** Begins to follow the consensus and the state machine; before {@link Master.start}, so that events come in order. */
@@ -157,8 +177,48 @@ export class ServerCluster implements Cluster {
     throwIfRefused(await this.#options.master.propose({ op: 'pause', paused }));
   }
 
-  queuePaused(): boolean {
-    return this.#options.machine.state.paused;
+  addSchedule(request: ScheduleRequest): Promise<ScheduleView> {
+    return this.#schedules.add(request);
+  }
+
+  removeSchedule(idOrPrefix: string): Promise<void> {
+    return this.#schedules.remove(idOrPrefix);
+  }
+
+  schedules(): readonly ScheduleView[] {
+    return this.#schedules.list();
+  }
+
+  queue(): QueueView {
+    const { paused, tasks } = this.#options.machine.state;
+    const { scheduled, queued, assigned, running } = tasks.counts();
+    return { paused, lengths: { scheduled, queued, assigned, running } };
+  }
+
+  async transferLeadership(to: string): Promise<LeadView> {
+    const { consensus } = this.#options;
+    const { role, term, config } = consensus.status();
+    if (role !== 'leader') throw this.#noLeader();
+    const id = to as NodeId;
+    if (config.learners.includes(id)) {
+      throw cannotLead('not_a_voter', `${to} is a learner: it can lead once it is a voter`);
+    }
+    if (!config.voters.includes(id)) {
+      const shown = JSON.stringify(to);
+      throw new ApiError('NOT_FOUND', `no voter ${shown}, there are ${config.voters.join(', ')}`);
+    }
+    if (to === this.nodeId) return { leader: to, term };
+    const silentMs = consensus.lastContactMs().get(id) ?? null;
+    if (silentMs === null || silentMs > TRANSFER_SILENT_MS_MAX) {
+      const silent =
+        silentMs === null ? 'was never heard of' : `was last heard of ${Math.round(silentMs)} ms ago`;
+      throw cannotLead('not_reachable', `${to} ${silent}: the lead stays here`);
+    }
+    await consensus.transferLeadership?.(id);
+    const now = consensus.status();
+    if (now.leader === id) return { leader: to, term: now.term };
+    const leads = now.leader === null ? 'an election goes on' : `${now.leader} leads`;
+    throw cannotLead('timed_out', `${to} did not take the lead in time, ${leads}`);
   }
 
   async readBarrier(): Promise<void> {
@@ -313,6 +373,10 @@ export class ServerCluster implements Cluster {
   }
 }
 
+function cannotLead(reason: 'not_a_voter' | 'not_reachable' | 'timed_out', message: string): ApiError {
+  return new ApiError('CONFLICT', message, { details: { reason } });
+}
+
 function entryView(entry: Entry): RaftLogEntryView {
   const { index, term, kind } = entry;
   switch (kind) {
@@ -331,8 +395,4 @@ function entryView(entry: Entry): RaftLogEntryView {
 /** As it is in the log, but for what is packed there. */
 function opView(op: Op): unknown {
   return op.op === 'assign' ? { ...op, placement: placementRecord(op.placement) } : op;
-}
-
-function throwIfRefused(result: OpResult): void {
-  if (result.kind === 'refused') throw new ApiError(result.code, result.message);
 }

@@ -7,7 +7,14 @@ import type {
   TaskRequest,
   TaskView,
 } from '../api/tasks.ts';
-import type { EventMessage, NodeView, RaftLogEntryView, RaftView } from '../api/views.ts';
+import type {
+  EventMessage,
+  LeadView,
+  NodeView,
+  QueueView,
+  RaftLogEntryView,
+  RaftView,
+} from '../api/views.ts';
 import { DEFAULT_SERVERS, parseAddresses } from './address.ts';
 import { ClbError, NoServerError } from './errors.ts';
 import { subscribe, type SubscribeOptions } from './event-stream.ts';
@@ -226,6 +233,16 @@ export class Clb {
     await this.#post(`/v1/nodes/${encodeURIComponent(node)}/drain`, body, 'always', options);
   }
 
+  /** Whether the queue is paused, and how many tasks are not final yet. */
+  queue(options: ReadOptions = {}): Promise<QueueView> {
+    return this.#read<QueueView>('/v1/queue', {}, options);
+  }
+
+  /** Stops placing tasks on nodes (`true`), or goes on with it; what runs is not touched. */
+  pauseQueue(paused: boolean, options: CallOptions = {}): Promise<QueueView> {
+    return this.#post<QueueView>('/v1/queue', { paused }, 'always', options);
+  }
+
   /** Simulated crash (`true`) and recovery of a node, through any other; where fault injection is on. */
   async stopNode(node: string, stopped: boolean, options: CallOptions = {}): Promise<void> {
     await this.#post(`/v1/nodes/${encodeURIComponent(node)}/stop`, { stopped }, 'always', options);
@@ -238,6 +255,14 @@ export class Clb {
       ? this.#pool.request(request)
       : this.#pool.ask(server, request));
     return jsonOf(answer) as RaftView;
+  }
+
+  /**
+   * Makes this server the master; resolves once it is. @throws ClbError NOT_FOUND where there is no such voter; CONFLICT
+   * where it can't be reached, or did not take the lead in time.
+   */
+  transferLeadership(to: string, options: CallOptions = {}): Promise<LeadView> {
+    return this.#post<LeadView>('/v1/raft/transfer', { to }, 'always', options);
   }
 
   /** Every given address asked at once, in the order given. */

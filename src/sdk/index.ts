@@ -24,8 +24,10 @@ export { isFinal } from '../api/tasks.ts';
 export type {
   ClusterEvent,
   EventMessage,
+  LeadView,
   NodeView,
   OutputStream,
+  QueueView,
   RaftLogEntryView,
   RaftView,
 } from '../api/views.ts';

@@ -194,9 +194,11 @@ class Target {
   }
 }
 
+const SETTING_PATH = /^\/v1\/(nodes\/[^/]+\/drain|queue|raft\/transfer)$/;
+
 /** Reads, and what sets a thing to what it says. */
 function isRepeatable(req: IncomingMessage): boolean {
-  return req.method === 'GET' || req.method === 'HEAD' || /^\/v1\/nodes\/[^/]+\/drain$/.test(pathOf(req));
+  return req.method === 'GET' || req.method === 'HEAD' || SETTING_PATH.test(pathOf(req));
 }
 
 function mountPage(shell: WebShell, uiDir: string): void {

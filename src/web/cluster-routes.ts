@@ -1,9 +1,9 @@
-/** /v1/nodes, /v1/raft, /v1/events: the cluster itself. */
-import type { ServerResponse } from 'node:http';
-import { z } from 'zod';
+/** /v1/nodes, /v1/queue, /v1/raft, /v1/events: the cluster itself. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
+import { drainRequestSchema, queueRequestSchema, transferRequestSchema } from '../api/requests.ts';
 import { streamEvents } from './event-stream.ts';
 import { checked, flag, invalid, queryOf, shortened, wholeNumber } from './input.ts';
 import { parseJson } from './request-body.ts';
@@ -11,13 +11,7 @@ import { faultInjectionOff, stopRequestSchema } from './stop.ts';
 import { read } from './task-routes.ts';
 import type { TaskRouteDeps } from './task-routes.ts';
 
-const NODE_CHARS_MAX = 64;
 const LOG_ENTRIES_DEFAULT = 100;
-
-const drainSchema = z.strictObject({
-  drain: z.boolean(),
-  deadlineMs: z.int().min(0).max(LIMITS.timeoutMsMax).nullable().optional(),
-});
 
 /**
  * Reaches another node's POST /stop; resolves to what it says. @throws ApiError NOT_FOUND where no address of it is known
@@ -33,6 +27,7 @@ export interface ClusterRouteDeps extends TaskRouteDeps {
 
 export function mountClusterRoutes(deps: ClusterRouteDeps): void {
   mountNodeRoutes(deps);
+  mountQueueRoutes(deps);
   mountRaftRoutes(deps);
   const { shell, local } = deps;
   shell.route('get', '/v1/events', (req, res) => streamEvents(shell.events, local(), req, res));
@@ -58,7 +53,10 @@ function mountNodeRoutes(deps: ClusterRouteDeps): void {
       // It sets what it says, however often.
       repeatable: () => true,
       run: async (cluster) => {
-        const { drain, deadlineMs = null } = checked(drainSchema, parseJson(body), ['drain', 'deadlineMs']);
+        const { drain, deadlineMs = null } = checked(drainRequestSchema, parseJson(body), [
+          'drain',
+          'deadlineMs',
+        ]);
         await cluster.drain(id, drain, deadlineMs);
         const node = cluster.nodes().find((candidate) => candidate.id === id);
         if (node === undefined) throw new ApiError('NOT_FOUND', `no node ${shortened(id)}`);
@@ -93,6 +91,32 @@ async function answerOwnStop(deps: ClusterRouteDeps, res: ServerResponse, stoppe
   deps.shell.answers.json(res, 200, { stopped: await deps.shell.stop.set(stopped) });
 }
 
+function mountQueueRoutes(deps: ClusterRouteDeps): void {
+  const { shell, gate, local } = deps;
+  const { answers, bodies } = shell;
+
+  shell.route('get', '/v1/queue', async (req, res) => {
+    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    await read(gate, local, req, res, stale, (cluster) => {
+      answers.json(res, 200, cluster.queue());
+    });
+  });
+
+  shell.route('post', '/v1/queue', async (req, res) => {
+    queryOf(req, []);
+    const body = await bodies.read(req, res, LIMITS.bodyBytesMax);
+    await gate.call(req, res, {
+      body,
+      repeatable: () => true,
+      run: async (cluster) => {
+        const { paused } = checked(queueRequestSchema, parseJson(body), ['paused']);
+        await cluster.pauseQueue(paused);
+        answers.json(res, 200, cluster.queue());
+      },
+    });
+  });
+}
+
 function mountRaftRoutes(deps: ClusterRouteDeps): void {
   const { shell, local } = deps;
   shell.route('get', '/v1/raft', (req, res) => {
@@ -105,6 +129,29 @@ function mountRaftRoutes(deps: ClusterRouteDeps): void {
     const cluster = local();
     const { from, to } = logRange(cluster, query.from, query.to);
     shell.answers.json(res, 200, { entries: from > to ? [] : cluster.raftLog(from, to) });
+  });
+
+  shell.route('post', '/v1/raft/transfer', (req, res) => answerTransfer(deps, req, res));
+}
+
+/**
+ * The master hands over. Asked of a follower, the connection to the old master may break just when it is done: the call is
+ * repeated, and the new master says that it leads already.
+ */
+async function answerTransfer(
+  { shell, gate }: ClusterRouteDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  queryOf(req, []);
+  const body = await shell.bodies.read(req, res, LIMITS.bodyBytesMax);
+  await gate.call(req, res, {
+    body,
+    repeatable: () => true,
+    run: async (cluster) => {
+      const { to } = checked(transferRequestSchema, parseJson(body), ['to']);
+      shell.answers.json(res, 200, await cluster.transferLeadership(to));
+    },
   });
 }
 
@@ -133,6 +180,6 @@ function logRange(
 
 function nodeId(parameter: unknown): string {
   const id = String(parameter);
-  if (id.length > NODE_CHARS_MAX) throw new ApiError('NOT_FOUND', `no node ${shortened(id)}`);
+  if (id.length > LIMITS.nodeIdCharsMax) throw new ApiError('NOT_FOUND', `no node ${shortened(id)}`);
   return id;
 }

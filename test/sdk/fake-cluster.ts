@@ -5,8 +5,8 @@
 import type { ServerResponse } from 'node:http';
 import { ERROR_STATUS, type ErrorCode } from '../../src/api/errors.ts';
 import { isFinal, TASK_STATUSES } from '../../src/api/tasks.ts';
-import type { AttemptView, FinalStatus, TaskRequest, TaskView } from '../../src/api/tasks.ts';
-import type { ClusterEvent, EventMessage, NodeView, RaftView } from '../../src/api/views.ts';
+import type { AttemptView, FinalStatus, TaskRequest, TaskStatus, TaskView } from '../../src/api/tasks.ts';
+import type { ClusterEvent, EventMessage, NodeView, QueueView, RaftView } from '../../src/api/views.ts';
 import { FakeServer, send, sendError, type FakeRequest, type FakeRoutes } from './fake-server.ts';
 import { endLast, newTask, nodeView, now } from './fake-views.ts';
 
@@ -30,6 +30,7 @@ export class FakeCluster implements FakeRoutes {
   readonly stopped = new Set<string>();
   readonly drains: object[] = [];
   nodes: NodeView[] = [];
+  paused = false;
   index = 10;
   /** Events before it are no longer kept. */
   firstKept = 0;
@@ -191,6 +192,12 @@ export class FakeCluster implements FakeRoutes {
       },
       'POST /v1/nodes/:id/stop': () =>
         this.#stopNode(res, id, JSON.parse(request.body) as { stopped: boolean }),
+      'GET /v1/queue': () => send(res, 200, this.#queue()),
+      'POST /v1/queue': () => {
+        this.paused = (JSON.parse(request.body) as { paused: boolean }).paused;
+        send(res, 200, this.#queue());
+      },
+      'POST /v1/raft/transfer': () => this.#transfer(res, JSON.parse(request.body) as { to: string }),
       'GET /v1/raft': () => send(res, 200, this.raftView(server.id)),
       'GET /v1/raft/log': () => this.#raftLog(res, request.query),
       'GET /v1/events': () => {
@@ -258,6 +265,25 @@ export class FakeCluster implements FakeRoutes {
     if (stopped) this.stopped.add(id);
     else this.stopped.delete(id);
     send(res, 200, { stopped });
+  }
+
+  #queue(): QueueView {
+    const count = (status: TaskStatus): number =>
+      this.tasks().filter((task) => task.status === status).length;
+    const lengths = {
+      scheduled: count('scheduled'),
+      queued: count('queued'),
+      assigned: count('assigned'),
+      running: count('running'),
+    };
+    return { paused: this.paused, lengths };
+  }
+
+  #transfer(res: ServerResponse, { to }: { to: string }): void {
+    if (!this.servers.some(({ id }) => id === to)) throw new FakeError('NOT_FOUND', `no voter ${to}`);
+    if (this.stopped.has(to)) throw new FakeError('CONFLICT', `${to} was never heard of`);
+    this.leader = to;
+    send(res, 200, { leader: to, term: 4 });
   }
 
   #batch(res: ServerResponse, { tasks, atomic = true }: BatchBody): void {

@@ -10,7 +10,14 @@ import type {
   TaskStatus,
   TaskView,
 } from '../../src/api/tasks.ts';
-import type { EventMessage, NodeView, RaftLogEntryView, RaftView } from '../../src/api/views.ts';
+import type {
+  EventMessage,
+  LeadView,
+  NodeView,
+  QueueView,
+  RaftLogEntryView,
+  RaftView,
+} from '../../src/api/views.ts';
 
 type Listener = (message: EventMessage) => void;
 
@@ -28,6 +35,9 @@ export class FakeCluster implements Cluster {
   readonly submitted: SubmitItem[] = [];
   readonly tasks = new Map<string, TaskView>();
   readonly drains: unknown[] = [];
+  paused = false;
+  /** Called by transferLeadership; may throw or wait. */
+  onTransfer: (to: string) => Promise<void> | void = () => undefined;
   output: Uint8Array[] = [];
   outputEnds: Promise<void> = Promise.resolve();
   messages: EventMessage[] = [];
@@ -159,6 +169,31 @@ export class FakeCluster implements Cluster {
     this.#master();
     this.drains.push({ node, drain, deadlineMs });
     return Promise.resolve();
+  }
+
+  queue(): QueueView {
+    const count = (status: TaskStatus): number =>
+      [...this.tasks.values()].filter((task) => task.status === status).length;
+    const lengths = {
+      scheduled: count('scheduled'),
+      queued: count('queued'),
+      assigned: count('assigned'),
+      running: count('running'),
+    };
+    return { paused: this.paused, lengths };
+  }
+
+  pauseQueue(paused: boolean): Promise<void> {
+    this.#master();
+    this.paused = paused;
+    return Promise.resolve();
+  }
+
+  async transferLeadership(to: string): Promise<LeadView> {
+    this.#master();
+    if (!this.raft().voters.includes(to)) throw new ApiError('NOT_FOUND', `no voter ${to}`);
+    if (to !== this.nodeId) await this.onTransfer(to);
+    return { leader: to, term: to === this.nodeId ? 3 : 4 };
   }
 
   raft(): RaftView {

@@ -8,6 +8,7 @@ import { wholeNumber } from '../flags.ts';
 import { age, NONE, printable } from '../format.ts';
 import type { Column } from '../table.ts';
 import type { Color } from '../terminal.ts';
+import { watch } from '../watch.ts';
 
 export function addRaft(program: Command): void {
   const raft = program
@@ -19,14 +20,20 @@ export function addRaft(program: Command): void {
       `
 Examples:
   clb raft
+  clb raft --watch
   clb raft -o json | jq -r .leader
-  clb raft log --from 100 --to 120`,
+  clb raft log --from 100 --to 120
+  clb raft transfer server2`,
     );
   const status = raft
     .command('status', { isDefault: true })
     .summary("each server's role, term and position; who leads since when (default)")
-    .description('Ask every server given for its own view. Exits with 4 where there is no master.');
-  onRun(status, showStatus);
+    .description('Ask every server given for its own view. Exits with 4 where there is no master.')
+    .option('--watch', 'keep what is shown up to date (in a pipe: print what changes)')
+    .addHelpText('after', '\nExamples:\n  clb raft\n  clb raft status --watch');
+  onRun(status, async (context, command) =>
+    command.opts<{ watch?: true }>().watch === true ? watchStatus(context) : showStatus(context),
+  );
   const log = raft
     .command('log')
     .summary('decoded log entries')
@@ -45,6 +52,47 @@ Examples:
   clb raft log --from 100 --to 120 -o jsonl | jq .data`,
     );
   onRun(log, showLog);
+  const transfer = raft
+    .command('transfer')
+    .summary('make another server the master')
+    .description(
+      'Hand the lead to another voter, and wait until it leads. Tasks that run are not touched. Fails with 3 where there ' +
+        'is no such voter, with 1 where it cannot be reached or does not take the lead in time.',
+    )
+    .argument('<node>', 'its name, as in `clb raft`')
+    .addHelpText('after', '\nExample:\n  clb raft transfer server2 && clb raft');
+  onRun(transfer, handOver);
+}
+
+async function handOver(context: Context, command: Command): Promise<number> {
+  const clb = await context.clb();
+  const lead = await clb.transferLeadership(command.args[0] ?? '');
+  context.terminal.object(lead, lead.leader, () =>
+    context.terminal.line(`${lead.leader} leads, term ${lead.term}`),
+  );
+  return 0;
+}
+
+async function watchStatus(context: Context): Promise<number> {
+  const clb = await context.clb();
+  let leader: RaftView | null = null;
+  await watch<ServerRaft>(context, {
+    read: async ({ signal }) => {
+      const servers = await clb.raftAll(signal === undefined ? {} : { signal });
+      leader = leaderOf(servers);
+      return servers;
+    },
+    columns: () => statusColumns(context, leader),
+    id: ({ server }) => server,
+    plain: plainServer,
+    // Indexes grow with every task: in a pipe only what says who does what is news.
+    stamp: (server) =>
+      JSON.stringify(
+        server.kind === 'ok' ? [server.raft.role, server.raft.term, server.raft.leader] : server.error.code,
+      ),
+    concerns: (event) => event.kind === 'leader',
+  });
+  return 0;
 }
 
 async function showStatus(context: Context): Promise<number> {
