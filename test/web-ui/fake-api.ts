@@ -117,13 +117,22 @@ export class FakeApi {
     const { kind, id, what, url, body } = asked;
     const { cluster } = this;
     if (kind === 'raft') {
-      this.#json(res, 200, { id: 'server2', role: 'follower', term: cluster.term, leader: cluster.leader });
+      const running = cluster.nodes.find((node) => node.role === 'server' && !node.stopped);
+      this.#raft(res, url.searchParams.get('via') ?? running?.id ?? 'server1', id);
     } else if (kind === 'nodes' && what === 'stop') this.#stop(res, id, body as { stopped: boolean });
     else if (kind === 'nodes') this.#json(res, 200, { nodes: cluster.nodeViews() });
     else if (kind !== 'tasks') this.#error(res, 'NOT_FOUND', `no route ${url.pathname}`);
     else if (id === '' && req.method === 'POST') this.#submit(req, res, body as TaskRequest);
     else if (id === '') this.#list(res, url.searchParams);
     else this.#task(req, res, id, what, url.searchParams);
+  }
+
+  /** `what`: empty for the state of the server, `log` for its entries. */
+  #raft(res: ServerResponse, server: string, what: string): void {
+    if (this.cluster.nodes.find((node) => node.id === server)?.stopped === true) {
+      this.#error(res, 'STOPPED', 'it simulates a crash');
+    } else if (what === 'log') this.#json(res, 200, { entries: this.cluster.logEntries() });
+    else this.#json(res, 200, this.cluster.raftView(server));
   }
 
   #submit(req: IncomingMessage, res: ServerResponse, request: TaskRequest): void {

@@ -13,7 +13,13 @@ import type {
   TaskStatus,
   TaskView,
 } from '../../src/api/tasks.ts';
-import type { ClusterEvent, EventMessage, NodeView } from '../../src/api/views.ts';
+import type {
+  ClusterEvent,
+  EventMessage,
+  NodeView,
+  RaftLogEntryView,
+  RaftView,
+} from '../../src/api/views.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -88,6 +94,40 @@ export class FakeCluster {
       labels: {},
       lastSeenAt: new Date().toISOString(),
       leader: node.id === this.leader,
+    }));
+  }
+
+  raftView(id: string): RaftView {
+    const leads = id === this.leader;
+    const voters = this.nodes.filter((node) => node.role === 'server').map((node) => node.id);
+    const others = voters.filter((voter) => voter !== id);
+    const position = { matchIndex: this.index, lag: 0, lastContactMs: 40 };
+    return {
+      id,
+      role: leads ? 'leader' : 'follower',
+      term: this.term,
+      votedFor: this.leader,
+      leader: this.leader,
+      leaderSince: '2026-11-22T18:00:00.000Z',
+      firstIndex: 1,
+      lastIndex: this.index,
+      commitIndex: this.index,
+      appliedIndex: this.index,
+      snapshotIndex: 0,
+      voters,
+      learners: [],
+      peers: leads ? Object.fromEntries(others.map((other) => [other, position])) : {},
+    };
+  }
+
+  /** What was told as events stands for the entries. */
+  logEntries(): RaftLogEntryView[] {
+    return this.messages.slice(-32).map(({ index, term, time, events }) => ({
+      index,
+      term,
+      time,
+      kind: 'command',
+      data: events.map((event) => ({ op: event.kind, ...(event.kind === 'task' ? { task: event.id } : {}) })),
     }));
   }
 

@@ -199,6 +199,19 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
     assert.equal(await page.getByTestId('task-toggle').getAttribute('aria-expanded'), 'true');
   });
 
+  it('shows the log as each server has it, and who leads, over a change of the master', async () => {
+    await open();
+    await page.getByRole('link', { name: 'Cluster' }).click();
+    await page.locator('[data-testid=raft-server][data-server=server1][data-role=leader]').waitFor();
+    assert.equal(await page.getByTestId('log-row').count(), 3);
+    api.cluster.submit({ script: 'print(1)' });
+    await page.getByTestId('log-entry').first().waitFor();
+    api.cluster.setStopped('server1', true);
+    await page.locator('[data-testid=raft-server][data-role=leader]:not([data-server=server1])').waitFor();
+    await page.getByTestId('log-row').getByText('stopped').waitFor();
+    await page.getByTestId('spell').nth(1).waitFor();
+  });
+
   it('fits every width from a small phone up, without scrolling sideways', async () => {
     api.cluster.submit({ script: `print("${'x'.repeat(300)}")\n${'y'.repeat(500)}`, name: 'n'.repeat(120) });
     await open();

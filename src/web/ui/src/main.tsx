@@ -8,6 +8,7 @@ import { Actions } from './state/actions.ts';
 import type { PendingSend } from './state/actions.ts';
 import { initialState } from './state/app-state.ts';
 import type { AppState } from './state/app-state.ts';
+import { ClusterWatch } from './state/cluster-watch.ts';
 import { Live } from './state/live.ts';
 import { Store } from './state/store.ts';
 import { Root } from './view/app.tsx';
@@ -18,6 +19,8 @@ import './styles/controls.css';
 import './styles/tasks.css';
 import './styles/nodes.css';
 import './styles/task-page.css';
+import './styles/views.css';
+import './styles/cluster.css';
 
 const READ_MS_MAX = 6_000;
 const CHANGE_MS_MAX = 15_000;
@@ -76,7 +79,8 @@ function start(root: HTMLElement): void {
     onTask: (task) => actions.noteTask(task),
   });
   actions.bind(live);
-  render(<Root app={{ store, actions, live, api }} />, root);
+  const clusterWatch = new ClusterWatch({ store, api, clock: systemClock });
+  render(<Root app={{ store, actions, live, clusterWatch, api }} />, root);
   live.start();
   stopWhileHidden(live, store);
 }

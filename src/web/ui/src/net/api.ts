@@ -1,5 +1,5 @@
 import type { TaskEvent, TaskRequest, TaskView } from '../../../../api/tasks.ts';
-import type { NodeView, OutputStream, RaftView } from '../../../../api/views.ts';
+import type { NodeView, OutputStream, RaftLogEntryView, RaftView } from '../../../../api/views.ts';
 import type { ListPage, TaskFilter } from '../model/task-list.ts';
 import { ApiFailure, isPassing } from './client.ts';
 import type { Client } from './client.ts';
@@ -54,8 +54,19 @@ export class Api {
     return { value: read.value.nodes, stale: read.stale };
   }
 
-  raft(): Promise<RaftView> {
-    return this.#client.get('/v1/raft');
+  /** Of the server named, else of whichever answers first. */
+  raft(server: string | null = null): Promise<RaftView> {
+    return this.#client.get(server === null ? '/v1/raft' : `/v1/raft?via=${encodeURIComponent(server)}`);
+  }
+
+  /** Entries of one server's log, both ends included. */
+  async raftLog(server: string, from: number, to: number): Promise<readonly RaftLogEntryView[]> {
+    const query = new URLSearchParams({ from: String(from), to: String(to), via: server });
+    const body = await this.#client.get<{ readonly entries: readonly RaftLogEntryView[] }>(
+      `/v1/raft/log?${query.toString()}`,
+    );
+    mustBe(Array.isArray(body.entries), 'a list of entries');
+    return body.entries;
   }
 
   submit(request: TaskRequest, idempotencyKey: string): Promise<TaskView> {

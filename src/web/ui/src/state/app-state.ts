@@ -4,6 +4,8 @@ import { EMPTY_DRAFT } from '../model/draft.ts';
 import type { FeedState } from '../model/link-state.ts';
 import type { NodeBoard } from '../model/node-board.ts';
 import { EMPTY_BOARD } from '../model/node-board.ts';
+import type { RaftBoard } from '../model/raft-board.ts';
+import { EMPTY_RAFT_BOARD } from '../model/raft-board.ts';
 import type { TaskList } from '../model/task-list.ts';
 import { emptyList } from '../model/task-list.ts';
 import type { ApiFailure } from '../net/client.ts';
@@ -64,6 +66,9 @@ export interface AppState {
   /** What went wrong with the last stop or start, by node. */
   readonly nodeProblems: Readonly<Record<string, string>>;
 
+  /** As of when the cluster's view was open last. */
+  readonly raft: RaftBoard;
+
   readonly detail: Detail | null;
 
   readonly draft: Draft;
@@ -90,6 +95,7 @@ export function initialState(nowMs: number, draft: Draft = EMPTY_DRAFT): AppStat
     boardFailure: null,
     stopRefused: null,
     nodeProblems: {},
+    raft: EMPTY_RAFT_BOARD,
     detail: null,
     draft,
     send: { kind: 'idle' },

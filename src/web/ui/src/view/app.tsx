@@ -4,6 +4,7 @@ import { shortId } from '../model/format.ts';
 import { homeHash } from '../model/router.ts';
 import type { Route } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
+import { Cluster } from './cluster.tsx';
 import { Compose } from './compose.tsx';
 import { AppContext, useSelect } from './context.ts';
 import type { App } from './context.ts';
@@ -31,9 +32,9 @@ function Page(): VNode {
     <>
       <Header />
       <Banners />
-      <main class={`page page-${route.kind}`}>
+      <main class={`page page-${route.kind} ${hasNodes(route) ? '' : 'page-wide'}`}>
         <View route={route} />
-        <Nodes />
+        {hasNodes(route) ? <Nodes /> : null}
         {route.kind === 'home' ? <Tasks /> : null}
       </main>
       <p class="visually-hidden" role="status" data-testid="announcement">
@@ -41,6 +42,11 @@ function Page(): VNode {
       </p>
     </>
   );
+}
+
+/** The nodes stand beside the payloads; the other views need the width. */
+function hasNodes(route: Route): boolean {
+  return route.kind === 'home' || route.kind === 'task' || route.kind === 'unknown';
 }
 
 function View({ route }: { readonly route: Route }): VNode {
@@ -51,6 +57,11 @@ function View({ route }: { readonly route: Route }): VNode {
       return <Compose />;
     case 'task':
       return <TaskPage id={route.id} />;
+    case 'cluster':
+      return <Cluster />;
+    case 'dashboard':
+    case 'submit':
+    case 'logs':
     case 'unknown':
       return (
         <div class="panel empty">
@@ -65,8 +76,28 @@ function View({ route }: { readonly route: Route }): VNode {
   }
 }
 
+function titleOf(route: Route): string {
+  switch (route.kind) {
+    case 'task':
+      return `${shortId(route.id)} · CLB`;
+    case 'dashboard':
+      return 'Dashboard · CLB';
+    case 'submit':
+      return 'Submit · CLB';
+    case 'cluster':
+      return 'Cluster · CLB';
+    case 'logs':
+      return 'Log lines · CLB';
+    case 'home':
+    case 'unknown':
+      return 'CLB';
+    default:
+      return unreachable(route);
+  }
+}
+
 function useTitle(route: Route): void {
-  const title = route.kind === 'task' ? `${shortId(route.id)} · CLB` : 'CLB';
+  const title = titleOf(route);
   useEffect(() => {
     document.title = title;
   }, [title]);

@@ -2,6 +2,7 @@ import { createContext } from 'preact';
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import type { Actions } from '../state/actions.ts';
 import type { AppState } from '../state/app-state.ts';
+import type { ClusterWatch } from '../state/cluster-watch.ts';
 import type { Live } from '../state/live.ts';
 import type { Store } from '../state/store.ts';
 import type { Api } from '../net/api.ts';
@@ -11,6 +12,7 @@ export interface App {
   readonly store: Store<AppState>;
   readonly actions: Actions;
   readonly live: Live;
+  readonly clusterWatch: ClusterWatch;
   readonly api: Api;
 }
 

@@ -2,12 +2,14 @@ import type { VNode } from 'preact';
 import { relativeTime } from '../model/format.ts';
 import { linkState } from '../model/link-state.ts';
 import type { LinkState } from '../model/link-state.ts';
-import { homeHash } from '../model/router.ts';
+import { clusterHash, homeHash } from '../model/router.ts';
+import type { Route } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
 import type { AppState } from '../state/app-state.ts';
 import { useSelect } from './context.ts';
 import { Icon, Logo } from './icons.tsx';
 import { useNow } from './use-now.ts';
+import { useRoute } from './use-route.ts';
 
 export function Header(): VNode {
   return (
@@ -20,11 +22,34 @@ export function Header(): VNode {
         </a>
         <Master />
         <LinkBadge />
-        <a class="top-link" href="/logging">
-          Log lines
-        </a>
       </div>
+      <Views />
     </header>
+  );
+}
+
+/** The views by name; a payload's page belongs to the first. */
+const VIEWS: readonly { readonly kind: Route['kind']; readonly label: string; readonly href: string }[] = [
+  { kind: 'home', label: 'Payloads', href: homeHash },
+  { kind: 'cluster', label: 'Cluster', href: clusterHash },
+];
+
+function Views(): VNode {
+  const { kind } = useRoute();
+  const current = kind === 'task' ? 'home' : kind;
+  return (
+    <nav class="views" aria-label="Views">
+      {VIEWS.map((view) => (
+        <a
+          key={view.kind}
+          class="view-link"
+          href={view.href}
+          aria-current={view.kind === current ? 'page' : undefined}
+        >
+          {view.label}
+        </a>
+      ))}
+    </nav>
   );
 }
 
