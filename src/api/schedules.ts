@@ -45,7 +45,7 @@ export interface ScheduleView {
   readonly lastTask: string | null;
   /** Tasks made so far. */
   readonly runs: number;
-  /** Times that passed while there was no master, beyond the one that was made up for. */
+  /** Times that passed while there was no master, beyond the one that was made up for; of each outage 20 are counted. */
   readonly missed: number;
   /** Log index of the last change. */
   readonly index: number;

@@ -13,6 +13,6 @@ export function trimHeapAfterStart(): void {
     setFlagsFromString('--expose-gc');
     const gc: unknown = runInNewContext('gc');
     setFlagsFromString('--no-expose-gc');
-    if (typeof gc === 'function') gc();
+    if (typeof gc === 'function') (gc as () => void)();
   }, AFTER_MS).unref();
 }

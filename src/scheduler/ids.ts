@@ -1,9 +1,17 @@
+import { createHash } from 'node:crypto';
+
 /** Crockford's base 32: no i, l, o, u. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const ID_CHARS = 16;
 const BYTES_PER_ID = 10;
 /** Random bytes are fetched for so many ids at a time. */
 const POOL_IDS = 128;
+
+/** The id of the task that a schedule makes at a time: always the same, so that it can't come about twice. */
+export function taskIdOfTick(schedule: string, time: number): string {
+  const digest = createHash('sha256').update(`${schedule} ${time}`).digest();
+  return new IdMaker(() => digest).next();
+}
 
 /** Makes ids of tasks: 80 random bits as 16 characters. */
 export class IdMaker {

@@ -118,6 +118,6 @@ export function isoTime(ms: number): string {
   return text;
 }
 
-function isoTimeOrNull(ms: number | null): string | null {
+export function isoTimeOrNull(ms: number | null): string | null {
   return ms === null ? null : isoTime(ms);
 }

@@ -1,6 +1,10 @@
 import { LINES } from '../../api/log.ts';
 import type { WriteLine } from '../../api/log.ts';
+import { SCHEDULE_LABEL } from '../../api/schedules.ts';
+import { afterTime } from '../cron.ts';
+import { taskIdOfTick } from '../ids.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
+import type { ScheduleRecord } from '../state/schedule-table.ts';
 import type { TaskMachine } from '../task-machine.ts';
 import type { MasterClock, MasterLogger } from './clock.ts';
 import type { Fleet, FleetNode } from './fleet.ts';
@@ -15,6 +19,8 @@ const STALL_MS = 1_000;
 const STALL_GRACE_MS = 1_000;
 /** How often finished tasks are looked through for some that are old enough to go. */
 const RETENTION_CHECK_MS = 10_000;
+/** After an outage all schedules may be due at once; what is computed for them must not hold up heartbeats. */
+const SCHEDULES_PER_TICK_MAX = 8;
 
 export interface DutiesOptions {
   readonly machine: TaskMachine;
@@ -36,6 +42,8 @@ export class Duties {
   #graceUntilMs = 0;
   #duePending = false;
   #retirePending = false;
+  /** Schedules of which a time is on its way into the log. */
+  #ticking = new Set<string>();
   #nextRetentionMs = 0;
   /** Attempts ended because of a drain: each is told once per link. */
   #drained = new Map<string, { readonly token: number; readonly session: WorkerSession }>();
@@ -51,6 +59,7 @@ export class Duties {
     this.#graceUntilMs = nowMs;
     this.#duePending = false;
     this.#retirePending = false;
+    this.#ticking = new Set();
     this.#nextRetentionMs = nowMs;
     this.#drained = new Map();
     this.#scheduleTick();
@@ -80,6 +89,9 @@ export class Duties {
     const stateTime = Math.max(state.clock, Math.round(clock.wallMs()));
     if (nowMs >= this.#graceUntilMs) this.#checkLeases(lead, nowMs);
     this.#checkDue(lead, stateTime);
+    const schedules = state.schedules.due(stateTime).filter(({ id }) => !this.#ticking.has(id));
+    for (const schedule of schedules.slice(0, SCHEDULES_PER_TICK_MAX))
+      this.#tickSchedule(lead, schedule, stateTime);
     this.#checkDrains(stateTime);
     if (nowMs >= this.#nextRetentionMs) this.#checkRetention(lead, nowMs, stateTime);
     if (state.tasks.queue.size > 0) lead.batcher.kick();
@@ -112,6 +124,20 @@ export class Duties {
     if (next === null || next > stateTime) return;
     this.#duePending = true;
     lead.batcher.addDuty({ op: 'due' }, () => (this.#duePending = false));
+  }
+
+  /** One task for each time; of several that passed without a master, one for all. */
+  #tickSchedule(lead: Lead, schedule: ScheduleRecord, stateTime: number): void {
+    const { id, cron, tz, spec, nextAt: time } = schedule;
+    const ticking = this.#ticking;
+    if (time === null) return;
+    ticking.add(id);
+    const { nextAt, missed } = afterTime(cron, tz, time, stateTime);
+    const labels = { ...spec.labels, [SCHEDULE_LABEL]: id };
+    const task = { id: taskIdOfTick(id, time), spec: { ...spec, labels } };
+    lead.batcher.addDuty({ op: 'scheduleTick', schedule: id, time, nextAt, missed, task }, () =>
+      ticking.delete(id),
+    );
   }
 
   /** Ends what still runs on a node after its drain's deadline; the node reports it, and it is queued again. */

@@ -14,6 +14,7 @@ import {
 import { STATE_LIMITS } from './limits.ts';
 import type { Op, OpResult } from './ops.ts';
 import type { AttemptRecord, NodeRecord, NodeRegistration, TaskRecord } from './records.ts';
+import { addSchedule, removeSchedule, tickSchedule } from './schedules.ts';
 import { submitTasks } from './submit.ts';
 import type { Changes, TaskState } from './task-state.ts';
 
@@ -51,6 +52,12 @@ export function applyOp(state: TaskState, changes: Changes, op: Op): OpResult {
     case 'pause':
       state.paused = op.paused;
       return DONE;
+    case 'scheduleAdd':
+      return addSchedule(state, changes.ctx, op.schedule);
+    case 'scheduleRemove':
+      return removeSchedule(state, op.schedule);
+    case 'scheduleTick':
+      return tickSchedule(state, changes, op);
     case 'retire':
       state.tasks.retire(changes.ctx.index, op.through);
       return DONE;

@@ -16,6 +16,7 @@ export const STATE_LIMITS = {
   stagedBatchesMax: 64,
   /** Registered nodes, those that are down included; the ones longest down make room. */
   nodesMax: 2_000,
+  schedulesMax: 1_000,
   /** Characters kept of a reason. */
   reasonCharsMax: 1_000,
 } as const;

@@ -4,6 +4,7 @@
  */
 import type { FinalStatus, TaskRequest, TaskResult } from '../../api/tasks.ts';
 import type { NodeRegistration, Placement } from './records.ts';
+import type { NewSchedule } from './schedule-table.ts';
 
 export interface NewTask {
   readonly id: string;
@@ -15,6 +16,18 @@ export interface NewTask {
   readonly key?: string;
   /** Digest of what was asked for under the key. */
   readonly content?: string;
+}
+
+/** One time of a schedule. */
+export interface ScheduleTick {
+  readonly schedule: string;
+  /** The time it stands for: what the record has as `nextAt`. */
+  readonly time: number;
+  /** The first time after now. */
+  readonly nextAt: number | null;
+  /** Times between the two, which nobody was there to use. */
+  readonly missed: number;
+  readonly task: NewTask;
 }
 
 interface AttemptOp {
@@ -63,6 +76,10 @@ export type Op =
       readonly deadlineMs: number | null;
     }
   | { readonly op: 'pause'; readonly paused: boolean }
+  | { readonly op: 'scheduleAdd'; readonly schedule: NewSchedule }
+  | { readonly op: 'scheduleRemove'; readonly schedule: string }
+  /** A time of a schedule has come. */
+  | ({ readonly op: 'scheduleTick' } & ScheduleTick)
   /** Drops finished tasks from the oldest on, through this finish number. */
   | { readonly op: 'retire'; readonly through: number };
 

@@ -1,6 +1,6 @@
 /**
  * A snapshot: lines of text, cut into chunks. The first character of a line says what it holds: H the header, N a node,
- * B a batch in parts, T a live task (in the order of submission), F a finished task that is perhaps not in the store yet
+ * B a batch in parts, S a schedule, T a live task (in the order of submission), F a finished task that is perhaps not in the store yet
  * (finish number, space, task), M an amendment of a finished task, E the end (number of lines before it).
  */
 import type { Amendment } from './archive-format.ts';
@@ -8,6 +8,7 @@ import type { ArchiveCounters, ArchiveStore } from './archive.ts';
 import { fnv1a } from './hash.ts';
 import { decodeTask, encodeTask } from './record-codec.ts';
 import type { NodeRecord, TaskRecord } from './records.ts';
+import type { ScheduleRecord } from './schedule-table.ts';
 import type { StagedBatch, TaskState } from './task-state.ts';
 
 /** Of snapshots and of the archive's records. A server refuses what it does not know. */
@@ -28,6 +29,7 @@ export interface FrozenState {
   readonly header: Header;
   readonly nodes: readonly NodeRecord[];
   readonly staged: readonly (readonly [string, StagedBatch])[];
+  readonly schedules: readonly ScheduleRecord[];
   readonly tasks: readonly TaskRecord[];
   readonly finished: readonly (readonly [number, TaskRecord])[];
   readonly amendments: readonly Amendment[];
@@ -46,6 +48,7 @@ export function freeze(state: TaskState): FrozenState {
     },
     nodes: [...state.nodes.values()],
     staged: [...state.staged],
+    schedules: state.schedules.all(),
     tasks: [...state.tasks.live()],
     finished: archive.unsaved(),
     amendments: archive.unsavedAmendments(),
@@ -56,6 +59,7 @@ export function freeze(state: TaskState): FrozenState {
 function* replicatedLines(frozen: FrozenState): Generator<string, void, undefined> {
   for (const node of frozen.nodes) yield `N${JSON.stringify(node)}`;
   for (const batch of frozen.staged) yield `B${JSON.stringify(batch)}`;
+  for (const schedule of frozen.schedules) yield `S${JSON.stringify(schedule)}`;
   for (const task of frozen.tasks) yield `T${encodeTask(task)}`;
 }
 
@@ -184,6 +188,9 @@ export class SnapshotReader {
         this.#state.staged.set(batch, staged);
         break;
       }
+      case 'S':
+        this.#state.schedules.put(JSON.parse(content) as ScheduleRecord);
+        break;
       case 'T':
         this.#state.tasks.put(decodeTask(content));
         break;
@@ -224,6 +231,7 @@ function resetState(
   }
   state.nodes.clear();
   state.staged.clear();
+  state.schedules.clear();
   state.paused = header.paused;
   state.clock = header.clock;
   state.appliedIndex = header.appliedIndex;

@@ -3,6 +3,7 @@ import type { ClusterEvent, NodeStatus } from '../../api/views.ts';
 import { canceled, dependencyMet } from './lifecycle.ts';
 import type { NewTask } from './ops.ts';
 import type { EntryContext, NodeRecord, TaskRecord } from './records.ts';
+import { ScheduleTable } from './schedule-table.ts';
 import { TaskTable } from './task-table.ts';
 
 /** A batch of which not all parts have come. */
@@ -40,6 +41,7 @@ export class TaskState {
   /** In the order of their first registration. */
   readonly nodes = new Map<string, NodeRecord>();
   readonly staged = new Map<string, StagedBatch>();
+  readonly schedules = new ScheduleTable();
   paused = false;
   /** The largest time stamp applied. */
   clock = 0;
