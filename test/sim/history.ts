@@ -4,7 +4,6 @@
  */
 import { entryBytes } from '../../src/raft/core/entry-size.ts';
 import { asLogIndex } from '../../src/raft/core/ids.ts';
-import { majority } from '../../src/raft/core/quorum.ts';
 import type {
   Configuration,
   Entry,
@@ -15,6 +14,7 @@ import type {
   RaftStatus,
   Term,
 } from '../../src/raft/core/types.ts';
+import { ConfigHistory } from './config-history.ts';
 import { holds, type DurableState } from './durable-state.ts';
 import { hashBytes } from './list-machine.ts';
 import { check } from './sim-failure.ts';
@@ -57,8 +57,7 @@ export class History {
   readonly #committed: (Committed | undefined)[] = [];
   readonly #digests = new Map<number, string | number>();
   readonly #seen = new Map<NodeId, Seen>();
-  /** The newest committed one. */
-  #config: Configuration;
+  readonly #configs: ConfigHistory;
   /** Every answered command took effect at or before this index, every answered read saw it. */
   #answeredIndex = 0;
 
@@ -68,7 +67,7 @@ export class History {
     durable: (id: NodeId) => DurableState,
   ) {
     this.#limits = limits;
-    this.#config = bootstrap;
+    this.#configs = new ConfigHistory(bootstrap);
     this.#durable = durable;
   }
 
@@ -94,6 +93,7 @@ export class History {
       this.#observeElection(node);
     }
     if (status.commitIndex > before.commitIndex) this.#observeCommit(node, before);
+    this.#configs.observe(status);
     if (status.role === 'leader') this.#observePeers(node);
     this.#observeDurable(node, seen, before);
     seen.status = status;
@@ -151,8 +151,16 @@ export class History {
     }
   }
 
-  /** I5: the same command and the same state at the same index everywhere, each index once and in order. */
+  /**
+   * I5: the same command and the same state at the same index everywhere, each index once and in order; I9: not before
+   * the node has it on its own disk.
+   */
   applied(id: NodeId, life: number, entry: Entry, digest: string | number | null): void {
+    check(
+      holds(this.#durable(id), entry.index, entry.term),
+      'I9',
+      () => `${id} applies ${entry.index}, which is not on its disk`,
+    );
     const seen = this.#seen.get(id);
     if (seen?.life === life) {
       // State machines need not be told of configurations.
@@ -227,6 +235,7 @@ export class History {
       terms: [],
       appliedIndex: status.snapshotIndex,
     };
+    this.#configs.started(id);
     for (const entry of node.entries(status.firstIndex, status.lastIndex)) this.#appended(id, seen, entry);
     this.#seen.set(id, seen);
     return seen;
@@ -270,6 +279,7 @@ export class History {
       );
     }
     seen.terms.length = agreeing + 1;
+    this.#configs.truncated(id, agreeing);
   }
 
   /** I3: an entry (index, term) is the same everywhere, and so is the term of the one before it. */
@@ -277,6 +287,7 @@ export class History {
     const prevTerm = seen.terms[entry.index - 1] ?? null;
     check(prevTerm === null || prevTerm <= entry.term, 'I8', () => `${id}: terms fall at ${entry.index}`);
     seen.terms[entry.index] = entry.term;
+    if (entry.kind === 'config') this.#configs.appended(id, entry);
     const key = entry.index * TERMS_MAX + entry.term;
     const hash = hashEntry(entry);
     const known = this.#entries.get(key);
@@ -298,7 +309,7 @@ export class History {
     if (known.prevTerm === null) this.#entries.set(key, { hash, prevTerm });
   }
 
-  /** I1 and I4: one leader per term ever, and it has everything committed in earlier terms. */
+  /** I1 and I4: one leader per term ever, by the votes of a majority, and it has everything committed in earlier terms. */
   #observeElection(node: NodeView): void {
     const { id, life, status } = node;
     const name = `${id} (life ${String(life)})`;
@@ -310,6 +321,12 @@ export class History {
     );
     this.#leaders.set(status.term, name);
     const { voters } = status.config;
+    const given = voters.filter((voter) => this.#hasVotedFor(voter, status.term, id));
+    check(
+      given.length * 2 > voters.length,
+      'I1',
+      () => `${id} leads term ${status.term} with the votes of ${given.join()} of ${voters.join()}`,
+    );
     // One that its newest, uncommitted configuration removes may still lead (thesis §4.2.2).
     const open = node.entries(asLogIndex(status.commitIndex + 1), status.lastIndex);
     const mayLead = voters.includes(id) || open.some((entry) => entry.kind === 'config');
@@ -329,6 +346,13 @@ export class History {
     }
   }
 
+  /** Its own vote a candidate may have told nobody of. */
+  #hasVotedFor(voter: NodeId, term: Term, candidate: NodeId): boolean {
+    if (this.#votes.get(`${voter} ${term}`) === candidate) return true;
+    const { currentTerm, votedFor } = this.#durable(candidate).hardState;
+    return voter === candidate && currentTerm === term && votedFor === candidate;
+  }
+
   /** I5 and I11: a leader commits what a majority has on disk, in its own term; others what a leader has committed. */
   #observeCommit(node: NodeView, before: RaftStatus): void {
     const { id, status } = node;
@@ -344,7 +368,7 @@ export class History {
       const { voters } = status.config;
       const holders = voters.filter((voter) => holds(this.#durable(voter), status.commitIndex, status.term));
       check(
-        holders.length >= majority(voters.length),
+        holders.length * 2 > voters.length,
         'I11',
         () => `${id} commits ${status.commitIndex}, durable only on ${holders.join()} of ${voters.join()}`,
       );
@@ -354,7 +378,7 @@ export class History {
       const known = this.#committed[entry.index];
       if (known === undefined) {
         check(isLeader, 'I11', () => `${id} commits ${entry.index}, which no leader has committed`);
-        if (entry.kind === 'config') this.#configCommitted(entry.index, entry.config);
+        this.#configs.committed(entry);
         this.#committed[entry.index] = {
           term: entry.term,
           hash,
@@ -369,19 +393,6 @@ export class History {
         () => `${id} commits ${entry.index}@${entry.term}, elsewhere @${known.term} is committed`,
       );
     }
-  }
-
-  /** I14: configurations change by one voter at a time, so that majorities overlap. */
-  #configCommitted(index: LogIndex, config: Configuration): void {
-    const before = this.#config;
-    const added = config.voters.filter((id) => !before.voters.includes(id));
-    const removed = before.voters.filter((id) => !config.voters.includes(id));
-    check(
-      added.length + removed.length <= 1,
-      'I14',
-      () => `${before.voters.join()} → ${config.voters.join()} at ${index}`,
-    );
-    this.#config = config;
   }
 
   /** I9: what a node believes of its own disk is true. */
@@ -406,7 +417,13 @@ export class History {
     const { id, status } = node;
     for (const [peer, { matchIndex }] of status.peers) {
       const durable = this.#durable(peer);
-      if (matchIndex === 0 || durable.hardState.currentTerm !== status.term) continue;
+      const { currentTerm } = durable.hardState;
+      if (matchIndex === 0 || currentTerm > status.term) continue;
+      check(
+        currentTerm === status.term,
+        'I10',
+        () => `${id} believes that ${peer} has ${matchIndex}, but it knows nothing of term ${status.term}`,
+      );
       const term = this.#seen.get(id)?.terms[matchIndex] ?? null;
       if (term === null && matchIndex <= status.snapshotIndex) continue;
       check(

@@ -125,6 +125,7 @@ export class Nemesis {
       }
     }
     queue.after(random.exponential(weather().partitionMs), () => {
+      if (this.#isStopped) return;
       trace.add('*', 'heal');
       network.healAll();
     });

@@ -14,12 +14,15 @@ import { check, SimFailure } from './sim-failure.ts';
 import { SimNode } from './sim-node.ts';
 import { drawWeather, heal, type Weather } from './swarm.ts';
 import { Trace } from './trace.ts';
+import { Trials } from './trials.ts';
 import type { Kind, Traffic } from './traffic.ts';
 
 /** The healed cluster must have come right after this much virtual time. */
 const HEALING_MS_MAX = 20_000;
 const HEALING_STEP_MS = 50;
 const TRACE_LINES = 400;
+/** What costs more than the core is tried on fewer seeds. */
+const TRIALS_EVERY = 4;
 /** Many more than any run needs; more means that something goes round in circles. */
 const EVENTS_MAX = 5_000_000;
 
@@ -207,7 +210,18 @@ export class World<H extends Host> {
     await this.#converge('after the faults');
     this.#traffic.more();
     await this.#converge('after a little more');
+    if (this.#options.kind.name === 'core' || this.#options.seed % TRIALS_EVERY === 0) await this.#trials();
     this.#traffic.checkAtRest(this.#members());
+  }
+
+  /** I18 */
+  async #trials(): Promise<void> {
+    await new Trials({
+      ...{ nodes: this.#nodes, network: this.#network, random: this.#random, trace: this.#trace },
+      run: (forMs) => this.#runUntil(this.#queue.nowMs + forMs),
+      converge: (when) => this.#converge(when),
+      more: () => this.#traffic.more(),
+    }).run();
   }
 
   async #converge(when: string): Promise<void> {

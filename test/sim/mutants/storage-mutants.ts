@@ -1,0 +1,79 @@
+import { edits, type Mutant } from './mutant.ts';
+
+const NODE = ['node'] as const;
+const flusher = 'src/raft/node/flusher.ts';
+const packs = 'src/raft/storage/log-packs.ts';
+
+/** Bugs in the production driver and the stored format (docs/storage.md). */
+export const STORAGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'durable-before-the-write',
+    rule: 'A write is reported when it is on the disk',
+    kinds: NODE,
+    edits: edits(
+      flusher,
+      [
+        `    this.#inFlight = this.#write(ops, entries).then(\n`,
+        `    if (writeId !== null) queueMicrotask(() => this.#options.onPersisted(writeId));\n    this.#inFlight = this.#write(ops, entries).then(\n`,
+      ],
+      [`        if (writeId !== null) this.#options.onPersisted(writeId);\n`, ''],
+    ),
+  },
+  {
+    name: 'failed-write-ignored',
+    rule: 'A failed write ends the process; it is never taken for done',
+    kinds: NODE,
+    edits: edits(flusher, [
+      `        job?.reject(error);\n        this.#failed(error);\n      },\n    );`,
+      `        job?.reject(error);\n        if (writeId !== null) this.#options.onPersisted(writeId);\n        this.#flush();\n      },\n    );`,
+    ]),
+  },
+  {
+    name: 'vote-lost-in-a-merged-write',
+    rule: 'Group commit keeps the newest hard state of all it merges',
+    kinds: NODE,
+    edits: edits(flusher, [
+      `this.#hardState = effect.hardState ?? this.#hardState;`,
+      `this.#hardState = effect.hardState;`,
+    ]),
+  },
+  {
+    name: 'truncation-not-persisted',
+    rule: 'What is truncated is gone after a restart',
+    kinds: NODE,
+    edits: edits(packs, [
+      `      if (cut !== undefined) ops.push({ kind: 'del', key: logKey(cut.first) });\n`,
+      '',
+    ]),
+  },
+  {
+    name: 'pack-cut-off-whole',
+    rule: 'A truncation within a pack keeps what is before it',
+    kinds: NODE,
+    edits: edits(packs, [`    this.#put(ops, kept, hardSeq);\n`, `    void kept;\n    void hardSeq;\n`]),
+  },
+  {
+    name: 'snapshot-of-a-later-state',
+    rule: '§7: a snapshot is the state as of its index',
+    kinds: ['tasks'],
+    edits: edits('src/scheduler/task-machine.ts', [
+      `    const chunks = encodeSnapshot(freeze(this.state));\n    return {\n      [Symbol.asyncIterator]: () => ({\n        next: () => Promise.resolve(chunks.next()),`,
+      `    let chunks: ReturnType<typeof encodeSnapshot> | null = null;\n    return {\n      [Symbol.asyncIterator]: () => ({\n        next: () => new Promise((resolve) => setImmediate(resolve)).then(() => (chunks ??= encodeSnapshot(freeze(this.state))).next()),`,
+    ]),
+  },
+  {
+    name: 'snapshot-in-force-in-half',
+    rule: '§7: snapshot and state machine change over at once',
+    kinds: NODE,
+    edits: edits('src/raft/raft-node.ts', [
+      `    this.#parts.applier.freeze();\n    await this.#parts.flusher.background`,
+      `    await this.#parts.flusher.background`,
+    ]),
+  },
+  {
+    name: 'applied-twice-after-install',
+    rule: '§5.3: each entry is applied once, in order',
+    kinds: NODE,
+    edits: edits('src/raft/node/applier.ts', [`.filter((entry) => entry.index > index);`, `;`]),
+  },
+];

@@ -1,0 +1,162 @@
+import { edits, type Mutant } from './mutant.ts';
+
+const TASKS = ['tasks'] as const;
+const applyOp = 'src/scheduler/state/apply-op.ts';
+const lifecycle = 'src/scheduler/state/lifecycle.ts';
+const links = 'src/scheduler/master/links.ts';
+const heartbeats = 'src/scheduler/master/heartbeats.ts';
+
+/** Bugs in the task list and in the master's duties (docs/scheduling.md, docs/execution.md). */
+export const TASK_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'result-of-an-old-attempt',
+    rule: 'A result counts only with the token of the current attempt',
+    kinds: TASKS,
+    edits: edits(applyOp, [`  if (attempt?.token === op.token) {`, `  if (attempt !== null) {`]),
+  },
+  {
+    name: 'start-without-the-token',
+    rule: 'A start counts only with the token of the current attempt',
+    kinds: TASKS,
+    edits: edits(applyOp, [
+      `  if (attempt?.token !== token) return SUPERSEDED;\n  if (task.status === 'running')`,
+      `  if (attempt === null) return SUPERSEDED;\n  if (task.status === 'running')`,
+    ]),
+  },
+  {
+    name: 'given-back-without-the-token',
+    rule: 'A release counts only with the token of the current attempt',
+    kinds: TASKS,
+    edits: edits(applyOp, [
+      `  if (attempt?.token !== token) return SUPERSEDED;\n  state.change(changes, givenBack(changes.ctx, task, attempt, why));`,
+      `  if (attempt === null) return SUPERSEDED;\n  state.change(changes, givenBack(changes.ctx, task, attempt, why));`,
+    ]),
+  },
+  {
+    name: 'token-used-again',
+    rule: 'The token is the index of the assignment: no other attempt has it',
+    kinds: TASKS,
+    edits: edits(lifecycle, [`    token: ctx.index,\n`, `    token: number,\n`]),
+  },
+  {
+    name: 'assigned-while-held',
+    rule: 'Only a queued task is assigned',
+    kinds: TASKS,
+    edits: [
+      ...edits(applyOp, [
+        `  if (task.status !== 'queued') return`,
+        `  if (task.status === 'scheduled') return`,
+      ]),
+      ...edits('src/scheduler/master/duties.ts', [
+        `  #declareLost(lead: Lead, node: FleetNode, silentMs: number): void {\n`,
+        `  #declareLost(lead: Lead, node: FleetNode, silentMs: number): void {\n    const { machine, fleet } = this.#options;\n    for (const task of machine.state.tasks.onNode(node.id)) {\n      for (const other of fleet.all()) {\n        if (other !== node) lead.batcher.addDuty({ op: 'assign', task, node: other.id, placement: { reason: '', candidates: [] } } as never, () => undefined);\n      }\n    }\n`,
+      ]),
+    ],
+  },
+  {
+    name: 'too-many-attempts',
+    rule: 'maxAttempts bounds the attempts that failed',
+    kinds: TASKS,
+    edits: edits(lifecycle, [`used >= maxAttemptsOf(spec)`, `used > maxAttemptsOf(spec)`]),
+  },
+  {
+    name: 'key-forgotten-when-done',
+    rule: 'A key stands for its task as long as that is kept',
+    kinds: TASKS,
+    edits: edits('src/scheduler/state/submit.ts', [`?? archive.findKey(task.key);`, `?? null;`]),
+  },
+  {
+    name: 'keys-not-in-the-snapshot',
+    rule: 'Thesis §6.3: sessions (here the keys) are part of the snapshot',
+    kinds: TASKS,
+    edits: edits('src/scheduler/state/record-codec.ts', [`    key: task.k ?? null,\n`, `    key: null,\n`]),
+  },
+  {
+    name: 'clock-not-in-the-snapshot',
+    rule: 'The time of the log, which never goes back, is replicated state',
+    kinds: TASKS,
+    edits: edits('src/scheduler/state/snapshot-format.ts', [
+      `  state.clock = header.clock;\n`,
+      `  state.clock = 0;\n`,
+    ]),
+  },
+  {
+    name: 'log-time-goes-back',
+    rule: 'Time in the log never goes back, whatever the masters’ clocks say',
+    kinds: TASKS,
+    edits: edits('src/scheduler/task-machine.ts', [`Math.max(state.clock, entry.at)`, `entry.at`]),
+  },
+  {
+    name: 'answered-before-committed',
+    rule: 'A result is acknowledged when it is in the log for good',
+    kinds: TASKS,
+    edits: edits(links, [
+      `    lead.batcher.addDuty({ op: 'finish',`,
+      `    session.send({ kind: 'recorded', task, token, accepted: true });\n    lead.batcher.addDuty({ op: 'finish',`,
+    ]),
+  },
+  {
+    name: 'lease-from-receipt-time',
+    rule: 'A worker’s lease counts from when it SENT the heartbeat (the simulated worker)',
+    kinds: TASKS,
+    edits: edits('test/sim/sim-worker.ts', [
+      `    const untilMs = sentAtMs + SIM_LEASE.pauseAfterMs;`,
+      `    const untilMs = nowMs + SIM_LEASE.pauseAfterMs;`,
+    ]),
+  },
+  {
+    name: 'lease-renewed-without-a-quorum',
+    rule: 'A heartbeat is acknowledged after a quorum round begun after it',
+    kinds: TASKS,
+    edits: edits(heartbeats, [
+      `    void this.#consensus\n      .readBarrier({ lazy: true })\n`,
+      `    void Promise.resolve({ kind: 'ready' })\n`,
+    ]),
+  },
+  {
+    name: 'lease-cut-short-by-an-election',
+    rule: 'A new master counts every lease from its election',
+    kinds: TASKS,
+    edits: edits(
+      'src/scheduler/master/master.ts',
+      [`this.fleet.put(record, this.#electedAtMs);`, `this.fleet.put(record, this.#electedAtMs - 10_000);`],
+      [`      node.leaseFromMs = this.#electedAtMs;\n`, ''],
+    ),
+  },
+  {
+    name: 'declared-lost-too-early',
+    rule: 'A node is lost after its lease and a margin',
+    kinds: TASKS,
+    edits: edits('src/scheduler/master/duties.ts', [
+      `silentMs >= this.#options.lostAfterMs`,
+      `silentMs >= this.#options.lostAfterMs / 2`,
+    ]),
+  },
+  {
+    name: 'superseded-attempt-kept',
+    rule: 'A worker that comes back ends what is not its own any more',
+    kinds: TASKS,
+    edits: edits(links, [
+      `heldState === 'ended' || this.#isCurrent(node, { task, token }) ? 'keep' : 'kill',`,
+      `heldState === 'ended' || node.id !== '' ? 'keep' : 'kill',`,
+    ]),
+  },
+  {
+    name: 'welcome-without-a-barrier',
+    rule: 'A deposed master must not judge what workers hold',
+    kinds: TASKS,
+    edits: edits(links, [
+      `      const barrier = await consensus.readBarrier();\n`,
+      `      const barrier = { kind: 'ready' } as { kind: string };\n      void consensus;\n`,
+    ]),
+  },
+  {
+    name: 'lost-node-hears-that-all-is-well',
+    rule: 'Who is being declared lost gets no lease any more',
+    kinds: TASKS,
+    edits: edits(heartbeats, [
+      `  if (node.session !== session || node.declaringDown) return;\n`,
+      `  if (!session.open) return;\n`,
+    ]),
+  },
+];
