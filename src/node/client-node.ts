@@ -51,6 +51,7 @@ export class ClientNode implements RunnableNode {
       port: options.port,
       servers: options.servers.map(formatAddress),
       token: options.token,
+      databaseUrl: options.databaseUrl,
       lines: this.#lines.lines,
       writeLine: this.#lines.lines.write,
       sent,

@@ -9,6 +9,7 @@ import { LIMITS } from '../api/limits.ts';
 import type { LogLines, WriteLine } from '../api/log.ts';
 import type { WebLog } from './answers.ts';
 import { ClientCalls } from './client-calls.ts';
+import { answerLogLines } from './client-log-lines.ts';
 import { ClientServers } from './client-servers.ts';
 import type { SentTasks } from './client-store.ts';
 import { ClientSubmits } from './client-submits.ts';
@@ -37,6 +38,8 @@ export interface ClientAppOptions {
   readonly servers: readonly string[];
   /** For the servers; null: none is needed. */
   readonly token: string | null;
+  /** http://host:port of the database node, for the page's log lines; null or left out: none. */
+  readonly databaseUrl?: string | null;
   readonly lines: LogLines;
   readonly writeLine: WriteLine;
   readonly sent: SentTasks;
@@ -98,6 +101,8 @@ export function createClientApp(options: ClientAppOptions): ClientApp {
     const { stopped } = checked(stopRequestSchema, body, ['stopped']);
     shell.answers.json(res, 200, { stopped: await stopping.stopNode(id, stopped) });
   });
+  const database = { databaseUrl: options.databaseUrl ?? null, token, upstream };
+  shell.route('get', '/v1/log-lines', (req, res) => answerLogLines(database, req, res));
   shell.use((req, res, next) => {
     if (isApi(pathOf(req))) proxy.answer(req, res, isRepeatable(req)).catch(next);
     else next();

@@ -100,7 +100,7 @@ export class FakeApi {
     const body = req.method === 'POST' ? await readJson(req) : null;
     const [, , kind = '', id = '', what = ''] = url.pathname.split('/').map(decodeURIComponent);
     const stale = url.searchParams.get('stale') === 'true';
-    const needsMaster = kind !== 'raft' && what !== 'stop' && !stale;
+    const needsMaster = kind !== 'raft' && kind !== 'log-lines' && what !== 'stop' && !stale;
     if (needsMaster && !this.cluster.quorum) {
       this.#error(res, 'NO_QUORUM', 'no majority of the servers can be reached');
     } else if (needsMaster && this.cluster.leader === null) {
@@ -119,7 +119,8 @@ export class FakeApi {
     if (kind === 'raft') {
       const running = cluster.nodes.find((node) => node.role === 'server' && !node.stopped);
       this.#raft(res, url.searchParams.get('via') ?? running?.id ?? 'server1', id);
-    } else if (kind === 'nodes' && what === 'stop') this.#stop(res, id, body as { stopped: boolean });
+    } else if (kind === 'log-lines') this.#logLines(res, url.searchParams);
+    else if (kind === 'nodes' && what === 'stop') this.#stop(res, id, body as { stopped: boolean });
     else if (kind === 'nodes') this.#json(res, 200, { nodes: cluster.nodeViews() });
     else if (kind !== 'tasks') this.#error(res, 'NOT_FOUND', `no route ${url.pathname}`);
     else if (id === '' && req.method === 'POST') this.#submit(req, res, body as TaskRequest);
@@ -133,6 +134,18 @@ export class FakeApi {
       this.#error(res, 'STOPPED', 'it simulates a crash');
     } else if (what === 'log') this.#json(res, 200, { entries: this.cluster.logEntries() });
     else this.#json(res, 200, this.cluster.raftView(server));
+  }
+
+  #logLines(res: ServerResponse, query: URLSearchParams): void {
+    const { node, q, after } = Object.fromEntries(query) as Record<string, string | undefined>;
+    const all = this.cluster.logLines;
+    const lines = all.filter(
+      (line) =>
+        line.seq > Number(after ?? 0) &&
+        (node === undefined || line.node === node) &&
+        (q === undefined || line.text.includes(q)),
+    );
+    this.#json(res, 200, { lines, next: all.length, more: false });
   }
 
   #submit(req: IncomingMessage, res: ServerResponse, request: TaskRequest): void {

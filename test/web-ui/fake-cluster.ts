@@ -20,6 +20,7 @@ import type {
   RaftLogEntryView,
   RaftView,
 } from '../../src/api/views.ts';
+import type { LogLine } from '../../src/web/ui/src/model/log-tail.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -53,6 +54,7 @@ export class FakeCluster {
   readonly outputs = new Map<string, string>();
   readonly listeners = new Set<(message: EventMessage) => void>();
   readonly messages: EventMessage[] = [];
+  readonly logLines: LogLine[] = [];
   readonly #keys = new Map<string, string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #speed: number;
@@ -95,6 +97,17 @@ export class FakeCluster {
       lastSeenAt: new Date().toISOString(),
       leader: node.id === this.leader,
     }));
+  }
+
+  log(node: string, text: string): void {
+    const container = this.nodes.findIndex((each) => each.id === node) + 1;
+    this.logLines.push({
+      seq: this.logLines.length + 1,
+      node,
+      container,
+      at: new Date().toISOString(),
+      text,
+    });
   }
 
   raftView(id: string): RaftView {

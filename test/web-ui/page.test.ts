@@ -212,6 +212,28 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
     await page.getByTestId('spell').nth(1).waitFor();
   });
 
+  it('shows the lines of all nodes as they come, those of a node or a payload alone if asked', async () => {
+    api.cluster.log('server1', 'Is master container');
+    api.cluster.log('worker1', 'Received payload: abc123');
+    await open();
+    await page.getByRole('link', { name: 'Log lines' }).click();
+    const lines = page.getByTestId('log-line');
+    await lines.nth(1).waitFor();
+    api.cluster.log('worker1', 'RAM memory /%/ used: 9.8');
+    await lines.nth(2).waitFor();
+    await page.getByTestId('logs-q').fill('abc123');
+    await page.waitForURL((url) => url.hash === '#/logs?q=abc123');
+    await lines.nth(1).waitFor({ state: 'detached' });
+    assert.equal(await lines.getByRole('link').getAttribute('href'), '#/tasks/abc123');
+    await page.getByTestId('logs-q').fill('');
+    await page.getByTestId('logs-node').selectOption('server1');
+    await lines.getByText('Is master container').waitFor();
+    await page
+      .locator('[data-testid=log-line]:not([data-node=server1])')
+      .first()
+      .waitFor({ state: 'detached' });
+  });
+
   it('fits every width from a small phone up, without scrolling sideways', async () => {
     api.cluster.submit({ script: `print("${'x'.repeat(300)}")\n${'y'.repeat(500)}`, name: 'n'.repeat(120) });
     await open();

@@ -10,6 +10,7 @@ import { initialState } from './state/app-state.ts';
 import type { AppState } from './state/app-state.ts';
 import { ClusterWatch } from './state/cluster-watch.ts';
 import { Live } from './state/live.ts';
+import { LogWatch } from './state/log-watch.ts';
 import { Store } from './state/store.ts';
 import { Root } from './view/app.tsx';
 import './styles/tokens.css';
@@ -21,6 +22,7 @@ import './styles/nodes.css';
 import './styles/task-page.css';
 import './styles/views.css';
 import './styles/cluster.css';
+import './styles/logs.css';
 
 const READ_MS_MAX = 6_000;
 const CHANGE_MS_MAX = 15_000;
@@ -80,7 +82,8 @@ function start(root: HTMLElement): void {
   });
   actions.bind(live);
   const clusterWatch = new ClusterWatch({ store, api, clock: systemClock });
-  render(<Root app={{ store, actions, live, clusterWatch, api }} />, root);
+  const logWatch = new LogWatch({ store, api, clock: systemClock });
+  render(<Root app={{ store, actions, live, clusterWatch, logWatch, api }} />, root);
   live.start();
   stopWhileHidden(live, store);
 }

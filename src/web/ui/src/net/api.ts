@@ -1,5 +1,7 @@
 import type { TaskEvent, TaskRequest, TaskView } from '../../../../api/tasks.ts';
 import type { NodeView, OutputStream, RaftLogEntryView, RaftView } from '../../../../api/views.ts';
+import type { LogPage } from '../model/log-tail.ts';
+import type { LogFilter } from '../model/router.ts';
 import type { ListPage, TaskFilter } from '../model/task-list.ts';
 import { ApiFailure, isPassing } from './client.ts';
 import type { Client } from './client.ts';
@@ -67,6 +69,17 @@ export class Api {
     );
     mustBe(Array.isArray(body.entries), 'a list of entries');
     return body.entries;
+  }
+
+  /** `after`: number of the last line known; null for the newest lines. */
+  async logLines(filter: LogFilter, after: number | null, limit: number): Promise<LogPage> {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (filter.node !== '') query.set('node', filter.node);
+    if (filter.q !== '') query.set('q', filter.q);
+    if (after !== null) query.set('after', String(after));
+    const page = await this.#client.get<LogPage>(`/v1/log-lines?${query.toString()}`);
+    mustBe(Array.isArray(page.lines), 'a list of lines');
+    return page;
   }
 
   submit(request: TaskRequest, idempotencyKey: string): Promise<TaskView> {

@@ -2,6 +2,8 @@ import type { TaskEvent, TaskView } from '../../../../api/tasks.ts';
 import type { Draft } from '../model/draft.ts';
 import { EMPTY_DRAFT } from '../model/draft.ts';
 import type { FeedState } from '../model/link-state.ts';
+import type { LogTail } from '../model/log-tail.ts';
+import { emptyTail } from '../model/log-tail.ts';
 import type { NodeBoard } from '../model/node-board.ts';
 import { EMPTY_BOARD } from '../model/node-board.ts';
 import type { RaftBoard } from '../model/raft-board.ts';
@@ -69,6 +71,8 @@ export interface AppState {
   /** As of when the cluster's view was open last. */
   readonly raft: RaftBoard;
 
+  readonly logs: LogTail;
+
   readonly detail: Detail | null;
 
   readonly draft: Draft;
@@ -96,6 +100,7 @@ export function initialState(nowMs: number, draft: Draft = EMPTY_DRAFT): AppStat
     stopRefused: null,
     nodeProblems: {},
     raft: EMPTY_RAFT_BOARD,
+    logs: emptyTail(),
     detail: null,
     draft,
     send: { kind: 'idle' },

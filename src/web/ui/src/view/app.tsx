@@ -9,6 +9,7 @@ import { Compose } from './compose.tsx';
 import { AppContext, useSelect } from './context.ts';
 import type { App } from './context.ts';
 import { Banners, Header } from './header.tsx';
+import { Logs } from './logs.tsx';
 import { Nodes } from './nodes.tsx';
 import { SignIn } from './sign-in.tsx';
 import { TaskPage } from './task-page.tsx';
@@ -59,9 +60,10 @@ function View({ route }: { readonly route: Route }): VNode {
       return <TaskPage id={route.id} />;
     case 'cluster':
       return <Cluster />;
+    case 'logs':
+      return <Logs filter={route.filter} />;
     case 'dashboard':
     case 'submit':
-    case 'logs':
     case 'unknown':
       return (
         <div class="panel empty">

@@ -3,6 +3,7 @@ import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import type { Actions } from '../state/actions.ts';
 import type { AppState } from '../state/app-state.ts';
 import type { ClusterWatch } from '../state/cluster-watch.ts';
+import type { LogWatch } from '../state/log-watch.ts';
 import type { Live } from '../state/live.ts';
 import type { Store } from '../state/store.ts';
 import type { Api } from '../net/api.ts';
@@ -13,6 +14,7 @@ export interface App {
   readonly actions: Actions;
   readonly live: Live;
   readonly clusterWatch: ClusterWatch;
+  readonly logWatch: LogWatch;
   readonly api: Api;
 }
 

@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { relativeTime } from '../model/format.ts';
 import { linkState } from '../model/link-state.ts';
 import type { LinkState } from '../model/link-state.ts';
-import { clusterHash, homeHash } from '../model/router.ts';
+import { clusterHash, homeHash, logsHash } from '../model/router.ts';
 import type { Route } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
 import type { AppState } from '../state/app-state.ts';
@@ -32,6 +32,7 @@ export function Header(): VNode {
 const VIEWS: readonly { readonly kind: Route['kind']; readonly label: string; readonly href: string }[] = [
   { kind: 'home', label: 'Payloads', href: homeHash },
   { kind: 'cluster', label: 'Cluster', href: clusterHash },
+  { kind: 'logs', label: 'Log lines', href: logsHash() },
 ];
 
 function Views(): VNode {
