@@ -1,8 +1,8 @@
 import { LIMITS } from '../api/limits.ts';
 import type { EventMessage } from '../api/views.ts';
 
-/** Events kept over all entries; they take about 200 bytes each. */
-const EVENTS_MAX = 200_000;
+/** Events kept over all entries; they take about 300 bytes each. */
+export const EVENTS_MAX = 100_000;
 
 type Listener = (message: EventMessage) => void;
 
@@ -17,6 +17,11 @@ export class EventRing {
   #latest = 0;
   readonly #listeners = new Set<Listener>();
 
+  /** Events in memory, those included that are not given out any more. */
+  get held(): number {
+    return this.#messages.reduce((sum, { events }) => sum + events.length, 0);
+  }
+
   push(message: EventMessage): void {
     this.#messages.push(message);
     this.#events += message.events.length;
@@ -28,7 +33,8 @@ export class EventRing {
       this.#completeAfter = oldest.index;
       this.#start += 1;
     }
-    if (this.#start > LIMITS.eventEntriesMax) {
+    // What is dropped must go soon: a single entry may hold thousands of events. Halving keeps the cost per entry constant.
+    if (this.#start > this.#messages.length / 2) {
       this.#messages = this.#messages.slice(this.#start);
       this.#start = 0;
     }
