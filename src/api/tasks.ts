@@ -28,9 +28,14 @@ export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number];
 const stringMap = (what: string, valueCharsMax: number) =>
   z
     .record(z.string().min(1).max(LIMITS.labelCharsMax), z.string().max(valueCharsMax))
-    .refine((map) => Object.keys(map).length <= LIMITS.labelsMax, `at most ${LIMITS.labelsMax} ${what}`);
+    .refine((map) => Object.keys(map).length <= LIMITS.labelsMax, `at most ${LIMITS.labelsMax} ${what}`)
+    .meta({ maxProperties: LIMITS.labelsMax });
 
 const noNul = (text: string): boolean => !text.includes('\0');
+/** What the refinements below check, for the API's own description (JSON Schema). */
+const NO_NUL = '^[^\\u0000]*$';
+const VARIABLE_NAME = '^[^=\\u0000]+$';
+const ABSOLUTE_PATH = '^/[^\\u0000]*$';
 
 /**
  * A task as submitted. Unknown fields are refused. Exactly one of `script` and `command`.
@@ -42,16 +47,18 @@ export const taskRequestSchema = z
     script: z.string().min(1).optional(),
     /** Program and arguments, looked up in PATH, run without a shell. */
     command: z
-      .array(z.string().refine(noNul, 'must not contain a NUL character'))
+      .array(z.string().refine(noNul, 'must not contain a NUL character').meta({ pattern: NO_NUL }))
       .min(1)
       .max(LIMITS.commandArgsMax)
       .refine((args) => args[0] !== '', 'the program name (the first item) must not be empty')
+      .meta({ prefixItems: [{ type: 'string', minLength: 1, pattern: NO_NUL }] })
       .optional(),
     interpreter: z
       .string()
       .min(1)
       .max(LIMITS.pathCharsMax)
       .refine(noNul, 'must not contain a NUL character')
+      .meta({ pattern: NO_NUL })
       .optional(),
     name: z.string().min(1).max(LIMITS.nameCharsMax).optional(),
     stdin: z.string().optional(),
@@ -60,16 +67,19 @@ export const taskRequestSchema = z
         z
           .string()
           .min(1)
-          .refine((key) => !/[=\0]/.test(key), 'a variable name must not contain = or NUL'),
-        z.string().refine(noNul, 'must not contain a NUL character'),
+          .refine((key) => !/[=\0]/.test(key), 'a variable name must not contain = or NUL')
+          .meta({ pattern: VARIABLE_NAME }),
+        z.string().refine(noNul, 'must not contain a NUL character').meta({ pattern: NO_NUL }),
       )
       .refine((env) => Object.keys(env).length <= LIMITS.envVarsMax, `at most ${LIMITS.envVarsMax} variables`)
+      .meta({ maxProperties: LIMITS.envVarsMax })
       .optional(),
     /** Absolute path on the node; without it a fresh scratch folder. */
     cwd: z
       .string()
       .max(LIMITS.pathCharsMax)
       .refine((path) => path.startsWith('/') && noNul(path), 'must be an absolute path')
+      .meta({ pattern: ABSOLUTE_PATH })
       .optional(),
     timeoutMs: z.int().min(1).max(LIMITS.timeoutMsMax).optional(),
     maxAttempts: z.int().min(1).max(LIMITS.maxAttemptsMax).optional(),
@@ -96,6 +106,10 @@ export const taskRequestSchema = z
   .refine((task) => task.interpreter === undefined || task.script !== undefined, {
     message: 'interpreter goes with script',
     path: ['interpreter'],
+  })
+  .meta({
+    oneOf: [{ required: ['script'] }, { required: ['command'] }],
+    dependentRequired: { interpreter: ['script'] },
   });
 
 export type TaskRequest = z.infer<typeof taskRequestSchema>;

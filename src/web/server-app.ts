@@ -11,7 +11,9 @@ import { mountHome } from './home.ts';
 import { memoryLogSource } from './log-source.ts';
 import { MasterGate, starting } from './master-gate.ts';
 import type { NodeMetrics } from './metrics.ts';
+import { mountOpenApi } from './openapi/routes.ts';
 import { WebShell } from './shell.ts';
+import type { RouteName } from './shell.ts';
 import type { StopControl } from './stop.ts';
 import { BATCH_PATH, submitBatch, submitOne, SUBMIT_PATH } from './submit.ts';
 import { mountTaskRoutes } from './task-routes.ts';
@@ -39,7 +41,12 @@ export interface WebApp {
   readonly close: () => void;
 }
 
-export function createServerApp(options: ServerAppOptions): WebApp {
+export interface ServerApp extends WebApp {
+  /** Those that were mounted. */
+  readonly routes: readonly RouteName[];
+}
+
+export function createServerApp(options: ServerAppOptions): ServerApp {
   const { nodeId, cluster } = options;
   const shell = new WebShell({
     nodeId,
@@ -65,7 +72,8 @@ export function createServerApp(options: ServerAppOptions): WebApp {
   };
   // express costs more than the whole submit: the routes that carry the load are answered ahead of it.
   const submit = { gate, bodies: shell.bodies, answers: shell.answers };
-  shell.hot((req, res) => {
+  const hot = [SUBMIT_PATH, BATCH_PATH].map((path) => ({ method: 'post', path }) as const);
+  shell.hot(hot, (req, res) => {
     if (req.method !== 'POST') return null;
     const path = pathOf(req);
     if (path === SUBMIT_PATH) return submitOne(submit, req, res);
@@ -74,6 +82,8 @@ export function createServerApp(options: ServerAppOptions): WebApp {
   const deps = { shell, gate, local, nodeId, stopNode: options.stop === null ? null : options.stopNode };
   mountTaskRoutes(deps);
   mountClusterRoutes(deps);
-  mountHome(shell, { nodeId, role: 'server', links: ['/logging', '/v1/tasks', '/v1/nodes', '/v1/raft'] });
-  return { handle: shell.handle, close: () => gate.close() };
+  mountOpenApi(shell, options.version);
+  const links = ['/logging', '/v1/tasks', '/v1/nodes', '/v1/queue', '/v1/raft', '/v1/docs'];
+  mountHome(shell, { nodeId, role: 'server', links });
+  return { handle: shell.handle, close: () => gate.close(), routes: shell.routes };
 }

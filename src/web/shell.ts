@@ -49,6 +49,12 @@ export interface ShellOptions {
 /** Routes that a stopped node still answers (contract §6). */
 const ALIVE_PATHS: ReadonlySet<string> = new Set(['/stop', '/logging', '/logging/stream', '/healthz']);
 
+export interface RouteName {
+  readonly method: 'get' | 'post' | 'delete';
+  /** As express has it: `/v1/tasks/:id`. */
+  readonly path: string;
+}
+
 export type Route = (req: Request, res: Response) => Promise<void> | void;
 /** Answers ahead of express, or says that it is none of its business. */
 export type HotRoute = (req: IncomingMessage, res: ServerResponse) => Promise<void> | null;
@@ -64,6 +70,7 @@ export class WebShell {
   /** Answers that a crash would cut off. */
   readonly #open = new Set<ServerResponse>();
   #hot: HotRoute = () => null;
+  readonly #routes: RouteName[] = [];
 
   constructor(options: ShellOptions) {
     this.#options = options;
@@ -78,8 +85,14 @@ export class WebShell {
   }
 
   /** Adds a route. Whatever it throws is answered. */
-  route(method: 'get' | 'post' | 'delete', path: string, route: Route): void {
+  route(method: RouteName['method'], path: string, route: Route): void {
     this.#app[method](path, route);
+    this.#routes.push({ method, path });
+  }
+
+  /** All that were added, hot ones included; for the description of the API to be compared with. */
+  get routes(): readonly RouteName[] {
+    return this.#routes;
   }
 
   /** Adds a handler for everything, in the order of adding; it calls `next` for what is not its own. */
@@ -87,7 +100,9 @@ export class WebShell {
     this.#app.use(handler);
   }
 
-  hot(route: HotRoute): void {
+  /** `names` says which ones it answers. */
+  hot(names: readonly RouteName[], route: HotRoute): void {
+    this.#routes.push(...names);
     this.#hot = route;
   }
 

@@ -1,0 +1,106 @@
+/** What the examples of the document show: one small cluster at one moment. */
+const AT = '2026-01-02T03:04:05.678Z';
+export const TASK_ID = '3f9a2c1b7d5e8k6m';
+
+export const TASK_EXAMPLE = {
+  id: TASK_ID,
+  name: 'answer',
+  status: 'succeeded',
+  priority: 50,
+  pendingReason: null,
+  submittedAt: AT,
+  startedAt: AT,
+  finishedAt: AT,
+  attempts: [
+    {
+      number: 1,
+      node: 'worker1',
+      assignedAt: AT,
+      startedAt: AT,
+      finishedAt: AT,
+      outcome: 'succeeded',
+      exitCode: 0,
+      signal: null,
+      reason: null,
+      placement: {
+        reason: 'worker1 has the most room',
+        candidates: [
+          { node: 'worker1', cpu: 3.1, memory: 41.5, running: 0, slots: 2, score: 0.22, why: null },
+          { node: 'server2', cpu: 9, memory: 40, running: 0, slots: 2, score: null, why: 'draining' },
+        ],
+      },
+    },
+  ],
+  result: {
+    exitCode: 0,
+    signal: null,
+    stdout: '42\n',
+    stderr: '',
+    stdoutBytes: 3,
+    stderrBytes: 0,
+    truncated: false,
+  },
+  index: 17,
+  script: 'print(6*7)',
+  command: null,
+  interpreter: 'python3',
+  stdin: null,
+  env: {},
+  cwd: null,
+  timeoutMs: 60_000,
+  maxAttempts: 1,
+  backoffMs: 1_000,
+  cpu: 0,
+  memoryMb: 0,
+  labels: { team: 'blue' },
+  constraints: {},
+  delayMs: 0,
+  onDisconnect: 'pause',
+  after: [],
+  noRetryExitCodes: [],
+  retryOf: null,
+} as const;
+
+export const NODE_EXAMPLE = {
+  id: 'worker1',
+  role: 'worker',
+  address: '127.0.0.1:3006',
+  status: 'ready',
+  eligible: true,
+  cpu: 3.1,
+  memory: 41.5,
+  slots: 2,
+  running: 1,
+  labels: {},
+  lastSeenAt: AT,
+  leader: false,
+} as const;
+
+export const RAFT_EXAMPLE = {
+  id: 'server1',
+  role: 'leader',
+  term: 2,
+  votedFor: 'server1',
+  leader: 'server1',
+  leaderSince: AT,
+  firstIndex: 1,
+  lastIndex: 99,
+  commitIndex: 99,
+  appliedIndex: 99,
+  snapshotIndex: 0,
+  voters: ['server1', 'server2', 'server3'],
+  learners: [],
+  peers: { server2: { matchIndex: 99, lag: 0, lastContactMs: 12 } },
+} as const;
+
+export const TASK_EVENT_EXAMPLE = {
+  index: 17,
+  term: 2,
+  time: AT,
+  node: null,
+  what: 'submitted',
+  why: null,
+  attempt: null,
+} as const;
+
+export const LOG_ENTRY_EXAMPLE = { index: 100, term: 2, kind: 'noop', time: null, data: null } as const;

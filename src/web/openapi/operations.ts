@@ -1,0 +1,253 @@
+/** Every route under /v1 of a server, described. A test compares this list with the routes there are. */
+import { LIMITS } from '../../api/limits.ts';
+import { LOG_ENTRY_EXAMPLE, NODE_EXAMPLE, RAFT_EXAMPLE } from './examples.ts';
+import { TASK_EVENT_EXAMPLE, TASK_EXAMPLE } from './examples.ts';
+import { CHANGE_ERRORS, NAMING_ERRORS, READ_ERRORS } from './operation.ts';
+import type { Answer, Operation } from './operation.ts';
+import {
+  EVENT_PARAMETERS,
+  IDEMPOTENCY_KEY,
+  LIST_PARAMETERS,
+  LOG_PARAMETERS,
+  OUTPUT_PARAMETERS,
+  pathId,
+  RAFT_PARAMETERS,
+  STALE,
+  WAIT,
+} from './parameters.ts';
+import type { SchemaName } from './schemas.ts';
+
+type Described = Pick<Operation, 'id' | 'summary' | 'text' | 'answers'> &
+  Partial<Pick<Operation, 'parameters' | 'body' | 'errors'>>;
+
+function operation(
+  method: Operation['method'],
+  path: string,
+  tag: Operation['tag'],
+  told: Described,
+): Operation {
+  return { method, path, tag, parameters: [], body: null, errors: [], ...told };
+}
+
+function ok(schema: SchemaName, text: string, example: unknown): Answer {
+  return { status: 200, text, content: { kind: 'json', schema, example } };
+}
+
+const NOTHING = { schema: 'NoContent', required: false, example: {} } as const;
+const CREATED: Answer = {
+  status: 201,
+  text: 'A new task, on the disks of a majority.',
+  content: { kind: 'json', schema: 'Task', example: { ...TASK_EXAMPLE, status: 'queued', result: null } },
+  headers: ['Location'],
+};
+const QUEUE_EXAMPLE = { paused: true, lengths: { scheduled: 0, queued: 3, assigned: 0, running: 2 } };
+
+const TASKS: readonly Operation[] = [
+  operation('post', '/v1/tasks', 'Tasks', {
+    id: 'submitTask',
+    summary: 'Submit one task',
+    text: `Answered once it is on the disks of a majority. Up to ${LIMITS.taskBytesMax} bytes of JSON.`,
+    parameters: [IDEMPOTENCY_KEY],
+    body: {
+      schema: 'TaskRequest',
+      required: true,
+      example: { script: 'print(6*7)', name: 'answer', timeoutMs: 60_000 },
+    },
+    answers: [
+      CREATED,
+      ok('Task', 'The task that was submitted under this Idempotency-Key before.', TASK_EXAMPLE),
+    ],
+    errors: [...CHANGE_ERRORS, 'CONFLICT'],
+  }),
+  operation('post', '/v1/tasks/batch', 'Tasks', {
+    id: 'submitBatch',
+    summary: 'Submit up to 10,000 tasks',
+    text:
+      'Results are in the order of the request. `atomic` (the default): any refused task refuses all, named as ' +
+      '`tasks[i].field`; `false`: each by itself.',
+    body: {
+      schema: 'BatchRequest',
+      required: true,
+      example: { tasks: [{ command: ['true'] }, { command: ['date'], idempotencyKey: 'd1' }], atomic: true },
+    },
+    answers: [ok('BatchResult', 'What became of each.', { results: [{ status: 201, task: TASK_EXAMPLE }] })],
+    errors: [...CHANGE_ERRORS, 'CONFLICT'],
+  }),
+  operation('get', '/v1/tasks', 'Tasks', {
+    id: 'listTasks',
+    summary: 'List tasks, newest first',
+    text: 'Sees every write acknowledged before it began.',
+    parameters: LIST_PARAMETERS,
+    answers: [
+      ok('TaskPage', 'A page of them.', {
+        tasks: [TASK_EXAMPLE],
+        nextCursor: null,
+        counts: {
+          ...{ scheduled: 0, queued: 3, assigned: 0, running: 2 },
+          ...{ succeeded: 41, failed: 0, timed_out: 0, canceled: 0 },
+        },
+      }),
+    ],
+    errors: READ_ERRORS,
+  }),
+  operation('get', '/v1/tasks/:id', 'Tasks', {
+    id: 'getTask',
+    summary: 'One task, or wait for its end',
+    text: 'With `wait` the answer comes as soon as the task is final, or after that time with what it is then.',
+    parameters: [WAIT, STALE],
+    answers: [ok('Task', 'The task.', TASK_EXAMPLE)],
+    errors: [...READ_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('get', '/v1/tasks/:id/events', 'Tasks', {
+    id: 'taskEvents',
+    summary: 'The timeline of a task',
+    text: 'Every log entry that touched it.',
+    parameters: [STALE],
+    answers: [ok('TaskEvents', 'Oldest first.', { events: [TASK_EVENT_EXAMPLE] })],
+    errors: [...READ_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('get', '/v1/tasks/:id/logs', 'Tasks', {
+    id: 'taskOutput',
+    summary: 'Output of the last attempt',
+    text: 'Byte for byte, live while it runs.',
+    parameters: OUTPUT_PARAMETERS,
+    answers: [
+      {
+        status: 200,
+        text: 'The bytes as they were written, whatever they are.',
+        content: { kind: 'other', type: 'text/plain', example: '42\n' },
+        headers: ['X-Clb-Attempt'],
+      },
+    ],
+    errors: [...READ_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('post', '/v1/tasks/:id/cancel', 'Tasks', {
+    id: 'cancelTask',
+    summary: 'End a task, or keep it from starting',
+    text: 'Its status is final once no process of it is left.',
+    body: NOTHING,
+    answers: [ok('Task', 'The task.', { ...TASK_EXAMPLE, status: 'canceled', result: null })],
+    errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('post', '/v1/tasks/:id/retry', 'Tasks', {
+    id: 'retryTask',
+    summary: 'Run a final task again, as a new one',
+    text: 'Of the same content, with `retryOf`.',
+    body: NOTHING,
+    answers: [CREATED],
+    errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
+  }),
+];
+
+const CLUSTER: readonly Operation[] = [
+  operation('get', '/v1/nodes', 'Nodes', {
+    id: 'listNodes',
+    summary: 'The nodes that run tasks, and their load',
+    text: 'What is live (cpu, running, last seen) only the master knows.',
+    parameters: [STALE],
+    answers: [ok('Nodes', 'All of them.', { nodes: [NODE_EXAMPLE] })],
+    errors: READ_ERRORS,
+  }),
+  operation('post', '/v1/nodes/:id/drain', 'Nodes', {
+    id: 'drainNode',
+    summary: 'Give a node no further tasks, or again',
+    text: 'After `deadlineMs` what still runs there is given to other nodes.',
+    body: { schema: 'DrainRequest', required: true, example: { drain: true, deadlineMs: 60_000 } },
+    answers: [ok('Node', 'The node.', { ...NODE_EXAMPLE, status: 'draining', eligible: false })],
+    errors: [...CHANGE_ERRORS, 'NOT_FOUND', 'CONFLICT'],
+  }),
+  operation('post', '/v1/nodes/:id/stop', 'Nodes', {
+    id: 'stopNode',
+    summary: 'Simulate the crash of a node, or bring it back',
+    text: 'What its `/stop` does, through any running node; where fault injection is on (else 403).',
+    body: { schema: 'StopRequest', required: true, example: { stopped: true } },
+    answers: [ok('Stopped', 'What it is now.', { stopped: true })],
+    errors: [...CHANGE_ERRORS, 'NOT_FOUND'],
+  }),
+  operation('get', '/v1/queue', 'Queue', {
+    id: 'getQueue',
+    summary: 'Whether the queue is paused, and its lengths',
+    text: 'Tasks that are not final, by status.',
+    parameters: [STALE],
+    answers: [ok('Queue', 'The queue.', QUEUE_EXAMPLE)],
+    errors: READ_ERRORS,
+  }),
+  operation('post', '/v1/queue', 'Queue', {
+    id: 'pauseQueue',
+    summary: 'Pause the whole queue, or let it go on',
+    text: 'While it is paused tasks are accepted and not placed; what runs goes on.',
+    body: { schema: 'QueueRequest', required: true, example: { paused: true } },
+    answers: [ok('Queue', 'The queue.', QUEUE_EXAMPLE)],
+    errors: CHANGE_ERRORS,
+  }),
+];
+
+const CONSENSUS: readonly Operation[] = [
+  operation('get', '/v1/raft', 'Raft', {
+    id: 'getRaft',
+    summary: 'Consensus as the node asked sees it',
+    text: 'Role, term, positions in the log, members.',
+    parameters: RAFT_PARAMETERS,
+    answers: [ok('Raft', 'Its state.', RAFT_EXAMPLE)],
+  }),
+  operation('get', '/v1/raft/log', 'Raft', {
+    id: 'getRaftLog',
+    summary: 'Decoded log entries of the node asked',
+    text: 'Both ends inclusive, cut to what is kept.',
+    parameters: LOG_PARAMETERS,
+    answers: [ok('RaftLog', 'The entries.', { entries: [LOG_ENTRY_EXAMPLE] })],
+  }),
+  operation('post', '/v1/raft/transfer', 'Raft', {
+    id: 'transferLeadership',
+    summary: 'Make another voter the master',
+    text:
+      'Answered when it leads, at once if it does already. 409 with `details.reason` `not_a_voter`, `not_reachable` or ' +
+      '`timed_out`.',
+    body: { schema: 'TransferRequest', required: true, example: { to: 'server2' } },
+    answers: [ok('Lead', 'Who leads now.', { leader: 'server2', term: 5 })],
+    errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('get', '/v1/events', 'Events', {
+    id: 'streamEvents',
+    summary: 'What is committed, entry by entry, without end',
+    text:
+      'Server-Sent Events: one message per log entry, its index as id, data `{index, term, time, events: […]}`. `event: ' +
+      'reset` says that entries between are not kept any more.',
+    parameters: EVENT_PARAMETERS,
+    answers: [
+      {
+        status: 200,
+        text: 'The stream.',
+        content: {
+          kind: 'other',
+          type: 'text/event-stream',
+          example: 'id: 42\ndata: {"index":42,"term":2,"time":"2026-01-02T03:04:05.678Z","events":[]}\n\n',
+        },
+      },
+    ],
+  }),
+];
+
+const OWN: readonly Operation[] = [
+  operation('get', '/v1/openapi.json', 'This document', {
+    id: 'openApi',
+    summary: 'The API as OpenAPI 3.1',
+    text: 'Made from the schemas that check the requests.',
+    answers: [ok('OpenApi', 'This document.', { openapi: '3.1.0', info: {}, paths: {}, components: {} })],
+  }),
+  operation('get', '/v1/docs', 'This document', {
+    id: 'docs',
+    summary: 'The same as a page',
+    text: 'Loads nothing from anywhere.',
+    answers: [{ status: 200, text: 'The page.', content: { kind: 'other', type: 'text/html' } }],
+  }),
+];
+
+export const OPERATIONS: readonly Operation[] = [...TASKS, ...CLUSTER, ...CONSENSUS, ...OWN];
+
+/** With the `:id` of its path. */
+export function parametersOf(operation: Operation): Operation['parameters'] {
+  const { path, tag, parameters } = operation;
+  if (!path.includes('/:id')) return parameters;
+  return [pathId(tag === 'Nodes' ? 'Nodes' : 'Tasks'), ...parameters];
+}
