@@ -53,4 +53,6 @@ export interface Server<H extends Host> {
   readonly durable: DurableState;
   /** At once, or when the promise is fulfilled. */
   readonly start: (life: number, around: Surroundings) => H | Promise<H>;
+  /** At the end of a run: that damage of what is stored would be noticed. */
+  readonly checkDamage?: (random: Random) => Promise<void>;
 }

@@ -2,9 +2,11 @@
 import { asLogIndex, asTerm } from '../../src/raft/core/ids.ts';
 import { CoreHost } from './core-host.ts';
 import { LogDisk } from './durable-state.ts';
+import type { Surroundings } from './host.ts';
 import { ListMachine, type ListResult } from './list-machine.ts';
 import { ListTraffic, type ListHost } from './list-traffic.ts';
-import { NodeHost, type NodeHostOptions } from './node-host.ts';
+import { checkDamageIsFound } from './disk-damage.ts';
+import { NodeHost, SIM_CLUSTER_ID, type NodeHostOptions } from './node-host.ts';
 import { SimDisk } from './sim-disk.ts';
 import { TaskHistory } from './task-history.ts';
 import { startTaskHost, type TaskHost } from './task-host.ts';
@@ -29,22 +31,24 @@ export const NODE_KIND: Kind<ListHost> = {
   usesPromises: true,
   makeServer: ({ id, bootstrap, history }) => {
     const disk = new SimDisk();
+    const identity = { clusterId: SIM_CLUSTER_ID, nodeId: id };
     return {
       durable: disk,
+      checkDamage: (random) => checkDamageIsFound(disk, { identity, bootstrap }, random),
       start: async (life, around) => {
         const machine = new ListMachine();
         const digestNow = (): number => machine.digest;
         const options: NodeHostOptions<ListResult> = {
           ...{ id, life, disk, bootstrap, history, around, machine, digestNow },
         };
-        return listHost(await NodeHost.start(options), machine);
+        return listHost(await NodeHost.start(options), machine, around);
       },
     };
   },
   makeTraffic: (around) => new ListTraffic(around),
 };
 
-function listHost(host: NodeHost<ListResult>, machine: ListMachine): ListHost {
+function listHost(host: NodeHost<ListResult>, machine: ListMachine, { fail }: Surroundings): ListHost {
   return {
     status: () => host.status(),
     entries: (from, to) => host.entries(from, to),
@@ -56,8 +60,8 @@ function listHost(host: NodeHost<ListResult>, machine: ListMachine): ListHost {
     digest: () => machine.digest,
     appliedIndex: () => host.appliedIndex(),
     lastSeq: (client) => machine.lastSeq(client),
-    propose: (payload, done) => void host.node.propose(payload).then(done),
-    read: (done) => void host.node.readBarrier().then(done),
+    propose: (payload, done) => void host.node.propose(payload).then(done).catch(fail),
+    read: (done) => void host.node.readBarrier().then(done).catch(fail),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ProposeResult, ReadBarrierResult } from '../../src/raft/consensus.ts';
 import type { NodeId } from '../../src/raft/core/types.ts';
 import type { Host } from './host.ts';
+import type { History } from './history.ts';
 import { ListClient, type ClusterAccess } from './list-client.ts';
 import type { ListResult } from './list-machine.ts';
 import { check } from './sim-failure.ts';
@@ -19,9 +20,13 @@ export interface ListHost extends Host {
 /** Clients that append to the list and read it. */
 export class ListTraffic implements Traffic<ListHost> {
   readonly #clients: readonly ListClient[];
+  readonly #access: ClusterAccess;
+  readonly #history: History;
 
   constructor({ nodes, random, weather, ...shared }: TrafficSurroundings<ListHost>) {
     const access = accessTo(nodes);
+    this.#access = access;
+    this.#history = shared.history;
     this.#clients = Array.from(
       { length: weather().clients },
       (_, i) =>
@@ -41,6 +46,13 @@ export class ListTraffic implements Traffic<ListHost> {
   }
   more(): void {
     for (const client of this.#clients) client.once();
+  }
+
+  read(id: NodeId): void {
+    const floor = this.#history.answeredIndex;
+    this.#access.read(id, ({ kind }) => {
+      if (kind === 'ready') this.#history.read(id, floor, this.#access.appliedIndex(id));
+    });
   }
 
   unfinished(): string | null {

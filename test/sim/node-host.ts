@@ -25,6 +25,9 @@ import type { Host, Surroundings } from './host.ts';
 import { SimKv, type SimDisk } from './sim-disk.ts';
 import type { Weather } from './swarm.ts';
 
+/** All servers of a simulation are of this cluster. */
+export const SIM_CLUSTER_ID = 'simulated';
+
 /** No snapshots by number of entries, no limit by bytes. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
@@ -63,7 +66,7 @@ export class NodeHost<Result> implements Omit<Host, 'digest'> {
     const timers = timersOf(around);
     const node = await RaftNode.open<Result>({
       id,
-      clusterId: 'simulated',
+      clusterId: SIM_CLUSTER_ID,
       bootstrap,
       kv,
       transport,

@@ -21,6 +21,8 @@ const LOG_PREFIX = 'log!';
 /** What survives crashes. Knows of the stored format only what the history asks about. */
 export class SimDisk implements DurableState {
   readonly records: MemoryDisk = new Map();
+  /** What stood under keys of the log before. */
+  readonly replaced: MemoryDisk = new Map();
   hardState: HardState = { currentTerm: asTerm(0), votedFor: null };
   snapshotIndex: LogIndex = asLogIndex(0);
   readonly #packs = new Map<string, { readonly first: number; readonly last: number }>();
@@ -38,6 +40,8 @@ export class SimDisk implements DurableState {
 
   write(ops: readonly KvOp[]): void {
     for (const op of ops) {
+      const old = this.records.get(op.key);
+      if (old !== undefined && op.key.startsWith(LOG_PREFIX)) this.replaced.set(op.key, old);
       if (op.kind === 'put') this.records.set(op.key, new Uint8Array(op.value));
       else this.records.delete(op.key);
       this.#interpret(op);

@@ -54,6 +54,9 @@ export class SimNode<H extends Host> {
   get clockMs(): number {
     return this.#clockWasMs + (this.#options.queue.nowMs - this.#clockSetAtMs) * this.#clockRate;
   }
+  checkDamage(random: Random): Promise<void> {
+    return this.#options.server.checkDamage?.(random) ?? Promise.resolve();
+  }
   get life(): number {
     return this.#life;
   }

@@ -25,6 +25,8 @@ export interface Traffic<H extends Host> {
   stop(): void;
   /** After {@link stop}: a little more, to see that it still works. */
   more(): void;
+  /** A linearizable read of one server, where the traffic has such reads; one that is not answered is no failure. */
+  read?(id: NodeId): void;
   /** What still waits for the cluster, or null. */
   unfinished(): string | null;
   /** Everything is at rest: nothing that was acknowledged may be missing. */

@@ -17,6 +17,10 @@ const CHANGE_MS_MAX = 10_000;
 const STEP_MS = 50;
 /** A clock so fast stands for election before anybody else does. */
 const FAST_CLOCK = 3;
+/** A clock so slow believes long after everybody else that the leader's time has not run out. */
+const SLOW_CLOCK = 0.05;
+/** Time enough for some requests. */
+const REQUESTS_MS = 600;
 
 export interface TrialsOptions {
   readonly nodes: readonly SimNode<Host>[];
@@ -29,6 +33,8 @@ export interface TrialsOptions {
   readonly converge: (when: string) => Promise<void>;
   /** Some requests. */
   readonly more: () => void;
+  /** A read of this server; what it may see is checked elsewhere (I15). */
+  readonly read: (id: NodeId) => void;
 }
 
 export class Trials {
@@ -84,16 +90,25 @@ export class Trials {
     await converge('after a server apart');
   }
 
-  /** Heard by nobody: it must not lead on. */
+  /** Heard by nobody, and its clock is slow: it must answer no read, and not lead on for ever. */
   async #leaderAlone(): Promise<void> {
-    const { network, trace, converge } = this.#options;
+    const { network, trace, converge, more, run, read } = this.#options;
     const leader = this.#leader();
     trace.add(leader.id, 'trial', 'is alone');
+    leader.setClockRate(SLOW_CLOCK);
     for (const other of this.#others(leader)) network.cut(leader.id, other);
+    await this.#until(
+      () => this.#nodesThatLead().some((node) => node !== leader),
+      `nobody is elected while ${leader.id} is alone`,
+    );
+    more();
+    await run(REQUESTS_MS);
+    read(leader.id);
     await this.#until(
       () => leader.host?.status().role !== 'leader' && this.#nodesThatLead().length === 1,
       `${leader.id} is alone and leads on, or nobody else does`,
     );
+    leader.setClockRate(1);
     network.healAll();
     await converge('after a leader alone');
   }

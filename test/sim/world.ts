@@ -212,6 +212,7 @@ export class World<H extends Host> {
     await this.#converge('after a little more');
     if (this.#options.kind.name === 'core' || this.#options.seed % TRIALS_EVERY === 0) await this.#trials();
     this.#traffic.checkAtRest(this.#members());
+    for (const node of this.#nodes) await node.checkDamage(this.#random);
   }
 
   /** I18 */
@@ -221,6 +222,7 @@ export class World<H extends Host> {
       run: (forMs) => this.#runUntil(this.#queue.nowMs + forMs),
       converge: (when) => this.#converge(when),
       more: () => this.#traffic.more(),
+      read: (id) => this.#traffic.read?.(id),
     }).run();
   }
 

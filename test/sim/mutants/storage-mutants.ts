@@ -53,6 +53,27 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: edits(packs, [`    this.#put(ops, kept, hardSeq);\n`, `    void kept;\n    void hardSeq;\n`]),
   },
   {
+    name: 'checksum-not-checked',
+    rule: 'docs/storage.md: a record that does not match its checksum is refused',
+    kinds: NODE,
+    edits: edits('src/raft/storage/sealed-record.ts', [
+      `  if (crc32(body, crc32(key)) !== expected)`,
+      `  if (expected < 0)`,
+    ]),
+  },
+  {
+    name: 'chain-not-checked',
+    rule: 'docs/storage.md: a pack continues the one before it',
+    kinds: NODE,
+    edits: edits(packs, [`if (pack.chainBefore !== packs.#chainTip()) {`, `if (pack.chainBefore < 0) {`]),
+  },
+  {
+    name: 'old-vote-record-accepted',
+    rule: 'docs/storage.md: the log names the newest vote record it was written after',
+    kinds: NODE,
+    edits: edits(packs, [`if (pack.hardSeq > hardSeq) {`, `if (pack.hardSeq < 0 && hardSeq < 0) {`]),
+  },
+  {
     name: 'snapshot-of-a-later-state',
     rule: '§7: a snapshot is the state as of its index',
     kinds: ['tasks'],
