@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCancel, addRetry } from './commands/change-task.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addLogs } from './commands/logs.ts';
 import { addClient, addDatabase, addServer, addUp, addWorker } from './commands/node.ts';
 import { addDrain, addNodes, addStart, addStop } from './commands/nodes.ts';
@@ -59,6 +60,8 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addWorker(program, loadNodeRuntime);
   addClient(program, loadNodeRuntime);
   addDatabase(program, loadNodeRuntime);
+  program.commandsGroup('Shell:');
+  addCompletion(program);
   return program;
 }
 

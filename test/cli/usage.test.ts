@@ -82,8 +82,11 @@ describe('help', () => {
     const program = buildProgram(() => Promise.reject(new Error('not needed')));
     const names = program.commands.map((command) => command.name());
     assert.deepEqual(names.slice(0, 3), ['submit', 'run', 'tasks']);
-    for (const name of names) {
-      const { code, said } = await parse([name, '--help']);
+    const nested = program.commands.flatMap((command) =>
+      command.commands.map((sub) => `${command.name()} ${sub.name()}`),
+    );
+    for (const name of [...names, ...nested]) {
+      const { code, said } = await parse([...name.split(' '), '--help']);
       assert.equal(code, 0, name);
       assert.match(said, /Example/, name);
       assert.match(said, /--server <host:port,…>/, name);

@@ -4,7 +4,8 @@ import { escapeHtml, page } from '../page.ts';
 import type { Page } from '../page.ts';
 import { errorCodesOf } from './document.ts';
 import type { OpenApiDocument } from './document.ts';
-import type { Answer, JsonSchema, Operation } from './operation.ts';
+import type { JsonSchema } from './json-schema.ts';
+import type { Answer, Operation } from './operation.ts';
 import { OPERATIONS, parametersOf } from './operations.ts';
 
 const STYLE = `

@@ -2,7 +2,8 @@
 import { ERROR_STATUS } from '../../api/errors.ts';
 import type { ErrorCode } from '../../api/errors.ts';
 import { COMMON_ERRORS } from './operation.ts';
-import type { Answer, JsonSchema, Operation } from './operation.ts';
+import type { JsonSchema } from './json-schema.ts';
+import type { Answer, Operation } from './operation.ts';
 import { OPERATIONS, parametersOf } from './operations.ts';
 import { namedSchemas, schemaRef } from './schemas.ts';
 

@@ -1,9 +1,7 @@
 /** How a route is described: what operations.ts lists and document.ts turns into OpenAPI. */
 import type { ErrorCode } from '../../api/errors.ts';
+import type { JsonSchema } from './json-schema.ts';
 import type { SchemaName } from './schemas.ts';
-
-/** A schema of JSON Schema 2020-12. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
 
 export interface Parameter {
   readonly name: string;

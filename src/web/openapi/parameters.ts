@@ -1,7 +1,8 @@
 /** Parameters of the operations. Their limits are those that the routes check. */
 import { LIMITS } from '../../api/limits.ts';
 import { TASK_STATUSES } from '../../api/tasks.ts';
-import type { JsonSchema, Parameter } from './operation.ts';
+import type { JsonSchema } from './json-schema.ts';
+import type { Parameter } from './operation.ts';
 
 const wholeNumber = (minimum: number, maximum: number): JsonSchema => ({ type: 'integer', minimum, maximum });
 const yesNo: JsonSchema = { type: 'string', enum: ['true', 'false'] };

@@ -18,7 +18,7 @@ import {
 } from '../../api/schemas.ts';
 import { batchRequestSchema, idempotencyKeySchema, taskRequestSchema } from '../../api/tasks.ts';
 import { stopRequestSchema } from '../stop.ts';
-import type { JsonSchema } from './operation.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 const NAMED = {
   TaskRequest: taskRequestSchema,
