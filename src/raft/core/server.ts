@@ -173,6 +173,7 @@ export class Server {
       assert(meta.index > this.commitIndex, 'a snapshot contradicts committed entries');
       // A write that was on its way while the snapshot was put in force may have left old entries behind.
       this.out.logTruncated(FIRST_INDEX);
+      this.membership.truncate(FIRST_INDEX);
     }
     this.writes.snapshotInstalled(meta.index, dropped);
     this.membership.rebase(meta);
