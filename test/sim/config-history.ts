@@ -14,11 +14,16 @@ export class ConfigHistory {
   /** Terms whose leader has committed an entry of its own. */
   readonly #termsCommitted = new Set<Term>();
   #committedIndex = 0;
-  /** The newest committed one. */
-  #config: Configuration;
+  /** In the order of the log. */
+  readonly #committed: { readonly index: number; readonly config: Configuration }[];
 
   constructor(bootstrap: Configuration) {
-    this.#config = bootstrap;
+    this.#committed = [{ index: 0, config: bootstrap }];
+  }
+
+  /** Index of the newest configuration in the node's log; 0: none is there. */
+  newestIndex(id: NodeId): number {
+    return this.#inLogs.get(id)?.at(-1)?.index ?? 0;
   }
 
   started(id: NodeId): void {
@@ -43,7 +48,7 @@ export class ConfigHistory {
     this.#committedIndex = entry.index;
     this.#termsCommitted.add(entry.term);
     if (entry.kind !== 'config') return;
-    const before = this.#config;
+    const before = this.#asOf(entry.index);
     const added = entry.config.voters.filter((id) => !before.voters.includes(id));
     const removed = before.voters.filter((id) => !entry.config.voters.includes(id));
     check(
@@ -51,20 +56,23 @@ export class ConfigHistory {
       'I14',
       () => `${before.voters.join()} → ${entry.config.voters.join()} at ${entry.index}`,
     );
-    this.#config = entry.config;
+    this.#committed.push({ index: entry.index, config: entry.config });
   }
 
   /** What is in force is what the log says; a leader adds one at a time, and none before an entry of its own is committed. */
-  observe({ id, role, term, firstIndex, config }: RaftStatus): void {
+  observe({ id, role, term, firstIndex, snapshotIndex, config }: RaftStatus): void {
     const placed = this.#inLogs.get(id) ?? [];
     const last = placed.at(-1);
-    // Before that only the snapshot knows.
-    if (last === undefined || last.index < firstIndex) return;
+    const isInLog = last !== undefined && last.index >= firstIndex;
+    // One that has joined and was sent nothing yet knows of nobody.
+    if (!isInLog && snapshotIndex === 0) return;
+    const inForce = isInLog ? last.config : this.#asOf(snapshotIndex);
     check(
-      sameMembers(last.config, config),
+      sameMembers(inForce, config),
       'I14',
-      () => `${id} acts on ${config.voters.join()}, its log ends with ${last.config.voters.join()}`,
+      () => `${id} acts on ${config.voters.join()}, by its log it is ${inForce.voters.join()}`,
     );
+    if (!isInLog) return;
     if (role !== 'leader' || last.index <= this.#committedIndex) return;
     const open = placed.filter(({ index }) => index > this.#committedIndex);
     check(open.length === 1, 'I14', () => `${id} leads with ${String(open.length)} changes not committed`);
@@ -73,6 +81,13 @@ export class ConfigHistory {
       'I14',
       () => `${id} changes the members in term ${term}, in which nothing is committed`,
     );
+  }
+
+  /** The committed one in force at an index. */
+  #asOf(index: number): Configuration {
+    const newest = this.#committed.findLast((placed) => placed.index <= index);
+    if (newest === undefined) throw new Error(`no configuration at ${String(index)}`);
+    return newest.config;
   }
 }
 

@@ -106,6 +106,7 @@ export class History {
     switch (message.kind) {
       case 'voteResponse':
       case 'voteRequest': {
+        if (message.kind === 'voteRequest') this.#checkMayStand(from);
         if (message.preVote || (message.kind === 'voteResponse' && !message.granted)) return;
         const candidate = message.kind === 'voteRequest' ? from : message.to;
         check(
@@ -344,6 +345,15 @@ export class History {
           `${id} leads term ${status.term} without ${String(index)}@${committed.term}, committed in term ${committed.byTerm}`,
       );
     }
+  }
+
+  /** I13: learners do not stand, but for one whose removal from the voters is not known to be committed. */
+  #checkMayStand(id: NodeId): void {
+    const status = this.#seen.get(id)?.status;
+    if (status === undefined) return;
+    const isLearner = status.config.learners.includes(id);
+    const isSettled = this.#configs.newestIndex(id) <= status.commitIndex;
+    check(!(isLearner && isSettled), 'I13', () => `${id} stands for election and is a learner`);
   }
 
   /** Its own vote a candidate may have told nobody of. */

@@ -11,6 +11,8 @@ import type { Trace } from './trace.ts';
 const ARMED_EFFECTS_MAX = 12;
 const PAUSE_MS_MAX = 400;
 const STALL_MS_MAX = 600;
+/** Of changes of membership that ask for what must be refused: two voters fewer at once. */
+const TWO_AT_ONCE_RATE = 0.1;
 
 export interface NemesisOptions {
   readonly nodes: readonly SimNode<Host>[];
@@ -164,6 +166,7 @@ export class Nemesis {
   /** A random configuration one step away; some steps the core refuses. */
   #neighbour({ voters, learners }: Configuration): Configuration {
     const { random, nodes } = this.#options;
+    if (voters.length > 2 && random.chance(TWO_AT_ONCE_RATE)) return { voters: voters.slice(2), learners };
     const node = random.pick(nodes).id;
     const without = (list: readonly NodeId[]): NodeId[] => list.filter((id) => id !== node);
     if (voters.includes(node)) {

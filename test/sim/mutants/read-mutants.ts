@@ -64,13 +64,4 @@ export const READ_MUTANTS: readonly Mutant[] = [
       `if (index >= 0) settle(`,
     ]),
   },
-  {
-    name: 'answers-of-an-earlier-life',
-    rule: 'An answer meant for the process before a restart answers no read',
-    kinds: CORE,
-    edits: edits('src/raft/core/forwarded-reads.ts', [
-      `random(LIFE_VALUES) * COUNTER_VALUES`,
-      `random(LIFE_VALUES) * 0`,
-    ]),
-  },
 ];
