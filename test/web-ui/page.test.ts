@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Locator, Page } from 'playwright-core';
+import { axeFaults } from './axe.ts';
 import { chromiumPath, openBrowser } from './chromium.ts';
 import type { Browser } from './chromium.ts';
 import { FakeApi } from './fake-api.ts';
@@ -17,12 +18,21 @@ const SPEED = 60;
 
 describe('the first view', () => {
   it(`is less than ${String(FIRST_VIEW_BYTES_MAX)} bytes, compressed`, () => {
-    const files = readdirSync(BUILT, { recursive: true, withFileTypes: true }).filter((entry) =>
-      entry.isFile(),
-    );
-    const bytes = files.map((file) => gzipSync(readFileSync(join(file.parentPath, file.name))).byteLength);
-    assert.ok(files.length >= 3, 'npm run build:ui first');
+    const size = (file: string): number => gzipSync(readFileSync(join(BUILT, file))).byteLength;
+    const html = readFileSync(join(BUILT, 'index.html'), 'utf8');
+    const named = [...html.matchAll(/(?:src|href)="\/([^"]+\.\w+)"/g)].map(([, file = '']) => file);
+    assert.ok(named.length >= 3, 'npm run build:ui first');
+    const bytes = ['index.html', ...named].map(size);
     assert.ok(bytes.reduce((sum, each) => sum + each, 0) < FIRST_VIEW_BYTES_MAX, bytes.join());
+    // What is fetched later is in files of its own, and nothing but them.
+    const entry = readFileSync(join(BUILT, named.find((file) => file.endsWith('.js')) ?? ''), 'utf8');
+    assert.doesNotMatch(entry, /^import\b|[;}]import["'{]/, 'the entry imports nothing at its start');
+    const later = readdirSync(join(BUILT, 'assets')).filter((file) => !named.includes(`assets/${file}`));
+    for (const lazy of ['script-editor', 'chart-plot'])
+      assert.ok(
+        later.some((file) => file.startsWith(lazy)),
+        lazy,
+      );
   });
 
   it('asks for nothing from anywhere else', () => {
@@ -234,6 +244,77 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
       .waitFor({ state: 'detached' });
   });
 
+  it('shows counts, the master and curves on the dashboard', async () => {
+    api.cluster.submit({ script: 'print(1)' });
+    await open();
+    await page.getByRole('link', { name: 'Dashboard' }).click();
+    await page.locator('[data-testid=count][data-status=succeeded][data-count="1"]').waitFor();
+    await page.getByTestId('dashboard-master').getByText('server1, term 4').waitFor();
+    await page.locator('[data-testid=chart][data-ready=true]').nth(2).waitFor();
+    await page.getByTestId('chart').first().locator('canvas').waitFor();
+    await page.locator('[data-testid=count][data-status=failed]').click();
+    await page.getByTestId('tasks-empty').waitFor();
+  });
+
+  it('takes a script in the editor, keeps what was typed before it came, and names the same call for a shell', async () => {
+    await page.route('**/script-editor-*.js', async (route) => {
+      await typed;
+      await route.continue();
+    });
+    let go = (): void => undefined;
+    const typed = new Promise<void>((resolve) => (go = resolve));
+    await open();
+    await page.getByRole('link', { name: 'Submit', exact: true }).click();
+    await page.getByTestId('payload-input').pressSequentially('# first\n');
+    go();
+    const editor = page.getByRole('textbox', { name: 'Payload: a Python script' });
+    await page.locator('[data-testid=script-editor][data-ready=true]').waitFor();
+    await page.unroute('**/script-editor-*.js');
+    await page.keyboard.type('print(20 + 3)');
+    await editor.getByText('print(20 + 3)').waitFor();
+    await page.getByTestId('call-clb').getByText('# first').waitFor();
+    await page.getByTestId('call-curl').getByText('"# first\\nprint(20 + 3)"').waitFor();
+    await page.keyboard.press('Control+Enter');
+    await page.locator('[data-testid=send-status][data-state=sent]').waitFor();
+    assert.deepEqual(
+      [...api.cluster.tasks.values()].map(({ script }) => script),
+      ['# first\nprint(20 + 3)'],
+    );
+    await page.getByTestId('call-clb').waitFor({ state: 'detached' });
+    await button('Generate Payload').click();
+    await editor.getByText('import time').waitFor();
+  });
+
+  it('has no accessibility faults on any view, light, dark, wide or narrow', async () => {
+    api.cluster.log('server1', 'Received payload: abc123');
+    const { task } = api.cluster.submit({ script: 'chatty\nsleep(36000)\n' });
+    api.cluster.submit({ script: 'raise ValueError' });
+    await open();
+    await rows('failed').waitFor();
+    const faults: string[] = [];
+    for (const [colorScheme, width] of [
+      ['light', 1280],
+      ['dark', 390],
+    ] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      for (const view of ['', 'submit', 'dashboard', 'cluster', 'logs', `tasks/${task.id}`]) {
+        await page.goto(`${api.url}/#/${view}`);
+        await page.locator('main h1, [data-testid=task-row]').first().waitFor();
+        await page
+          .locator(READY[view] ?? 'main')
+          .first()
+          .waitFor();
+        for (const fault of await axeFaults(page))
+          faults.push(`${view || 'payloads'}, ${colorScheme}: ${fault}`);
+        const wide = await sidewaysBy(page);
+        assert.ok(wide <= 0, `${view}: ${String(wide)} too wide at ${String(width)} px`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: null });
+    assert.deepEqual(faults, []);
+  });
+
   it('fits every width from a small phone up, without scrolling sideways', async () => {
     api.cluster.submit({ script: `print("${'x'.repeat(300)}")\n${'y'.repeat(500)}`, name: 'n'.repeat(120) });
     await open();
@@ -241,15 +322,27 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
     await page.getByTestId('task-toggle').click();
     for (const width of [360, 390, 640, 801, 1080, 1280]) {
       await page.setViewportSize({ width, height: 800 });
-      const wide = await page.evaluate(() => {
-        const { documentElement: root } = (globalThis as unknown as { document: { documentElement: Sized } })
-          .document;
-        return root.scrollWidth - root.clientWidth;
-      });
+      const wide = await sidewaysBy(page);
       assert.ok(wide <= 0, `${String(wide)} too wide at ${String(width)} px`);
     }
   });
 });
+
+/** What a view shows when it is complete. */
+const READY: Readonly<Record<string, string>> = {
+  submit: '[data-testid=script-editor][data-ready=true]',
+  dashboard: '[data-testid=chart][data-ready=true]',
+  cluster: '[data-testid=raft-server][data-role=leader]',
+  logs: '[data-testid=log-line]',
+};
+
+function sidewaysBy(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const { documentElement: root } = (globalThis as unknown as { document: { documentElement: Sized } })
+      .document;
+    return root.scrollWidth - root.clientWidth;
+  });
+}
 
 /** What is read of the document element; this project's tests are compiled without the DOM's types. */
 interface Sized {

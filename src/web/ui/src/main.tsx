@@ -22,6 +22,8 @@ import './styles/nodes.css';
 import './styles/task-page.css';
 import './styles/views.css';
 import './styles/cluster.css';
+import './styles/submit.css';
+import './styles/dashboard.css';
 import './styles/logs.css';
 
 const READ_MS_MAX = 6_000;

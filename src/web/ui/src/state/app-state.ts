@@ -1,6 +1,7 @@
 import type { TaskEvent, TaskView } from '../../../../api/tasks.ts';
 import type { Draft } from '../model/draft.ts';
 import { EMPTY_DRAFT } from '../model/draft.ts';
+import type { History } from '../model/history.ts';
 import type { FeedState } from '../model/link-state.ts';
 import type { LogTail } from '../model/log-tail.ts';
 import { emptyTail } from '../model/log-tail.ts';
@@ -73,6 +74,9 @@ export interface AppState {
 
   readonly logs: LogTail;
 
+  /** Samples of the last minutes. */
+  readonly history: History;
+
   readonly detail: Detail | null;
 
   readonly draft: Draft;
@@ -101,6 +105,7 @@ export function initialState(nowMs: number, draft: Draft = EMPTY_DRAFT): AppStat
     nodeProblems: {},
     raft: EMPTY_RAFT_BOARD,
     logs: emptyTail(),
+    history: [],
     detail: null,
     draft,
     send: { kind: 'idle' },

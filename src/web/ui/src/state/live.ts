@@ -1,6 +1,7 @@
 import type { TaskView } from '../../../../api/tasks.ts';
 import type { ClusterEvent, EventMessage } from '../../../../api/views.ts';
 import type { Clock } from '../model/clock.ts';
+import { withSample } from '../model/history.ts';
 import { withLeader, withNodes } from '../model/node-board.ts';
 import { isFinal } from '../model/status.ts';
 import { PAGE_ROWS, withCounts, withEvent, withFirstPage, withTask } from '../model/task-list.ts';
@@ -362,6 +363,11 @@ export class Live {
       ...state,
       board: withNodes(state.board, value, { stale, nowMs: clock.now() }),
       boardFailure: null,
+      history: withSample(state.history, {
+        atMs: clock.now(),
+        nodes: value,
+        counts: state.list.counts,
+      }),
       leader: stale ? state.leader : (value.find((node) => node.leader)?.id ?? state.leader),
     }));
   }

@@ -9,9 +9,11 @@ import { Compose } from './compose.tsx';
 import { AppContext, useSelect } from './context.ts';
 import type { App } from './context.ts';
 import { Banners, Header } from './header.tsx';
+import { Dashboard } from './dashboard.tsx';
 import { Logs } from './logs.tsx';
 import { Nodes } from './nodes.tsx';
 import { SignIn } from './sign-in.tsx';
+import { Submit } from './submit.tsx';
 import { TaskPage } from './task-page.tsx';
 import { Tasks } from './task-list.tsx';
 import { useRoute } from './use-route.ts';
@@ -58,16 +60,18 @@ function View({ route }: { readonly route: Route }): VNode {
       return <Compose />;
     case 'task':
       return <TaskPage id={route.id} />;
+    case 'dashboard':
+      return <Dashboard />;
     case 'cluster':
       return <Cluster />;
     case 'logs':
       return <Logs filter={route.filter} />;
-    case 'dashboard':
     case 'submit':
+      return <Submit />;
     case 'unknown':
       return (
         <div class="panel empty">
-          <p>There is nothing at this address.</p>
+          <h1>There is nothing at this address.</h1>
           <p>
             <a href={homeHash}>To the start</a>
           </p>

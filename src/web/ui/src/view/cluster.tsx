@@ -153,7 +153,7 @@ function Servers({ board }: { readonly board: RaftBoard }): VNode {
             : `, ${plural(leader.learners.length, 'learner')}`}
         </span>
       </div>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Servers">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of servers">
         <table class="plain-table">
           <thead>
             <tr>
@@ -262,7 +262,7 @@ function Entries({
         <span class="muted">as the master has them</span>
       </div>
       {entries.length === 0 ? <p class="empty muted">The master has not been asked yet.</p> : null}
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Newest entries">
+      <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of entries">
         <table class="plain-table">
           <thead>
             <tr>

@@ -1,4 +1,4 @@
-import type { VNode } from 'preact';
+import type { ComponentType, VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { Draft, DraftField } from '../model/draft.ts';
 import { shortId } from '../model/format.ts';
@@ -7,8 +7,14 @@ import type { SendState } from '../state/app-state.ts';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
 
+export interface ComposeProps {
+  /** What edits a script, given the plain field that would; left out: that field itself. */
+  readonly editor?: ComponentType<{ readonly plain: VNode; readonly bad: boolean }>;
+  readonly optionsOpen?: boolean;
+}
+
 /** The form that makes and sends a payload. */
-export function Compose(): VNode {
+export function Compose({ editor: Editor, optionsOpen = false }: ComposeProps): VNode {
   const { actions } = useApp();
   const draft = useSelect((state) => state.draft);
   const send = useSelect((state) => state.send);
@@ -23,11 +29,19 @@ export function Compose(): VNode {
   }, [send]);
 
   const submit = (): void => void actions.submit();
+  const bad = badField === draft.mode;
+  const plain = <PayloadInput draft={draft} bad={bad} />;
   return (
     <section class="panel compose" aria-labelledby="compose-title">
-      <h2 id="compose-title" class="visually-hidden">
-        New payload
-      </h2>
+      {Editor === undefined ? (
+        <h1 id="compose-title" class="visually-hidden">
+          New payload
+        </h1>
+      ) : (
+        <h2 id="compose-title" class="visually-hidden">
+          New payload
+        </h2>
+      )}
       <form
         ref={form}
         aria-busy={sending}
@@ -36,12 +50,13 @@ export function Compose(): VNode {
           submit();
         }}
         onKeyDown={(event) => {
-          if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+          // An editor that has taken the keys sends by itself.
+          if (event.defaultPrevented || event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
           event.preventDefault();
           submit();
         }}
       >
-        <PayloadInput draft={draft} bad={badField === draft.mode} />
+        {Editor === undefined || draft.mode === 'command' ? plain : <Editor plain={plain} bad={bad} />}
         <div class="compose-bar">
           <button type="button" class="button" disabled={sending} onClick={() => actions.generate()}>
             Generate Payload
@@ -53,7 +68,7 @@ export function Compose(): VNode {
           <span class="hint keys">Ctrl + Enter sends</span>
         </div>
         <Problem send={send} />
-        <Options draft={draft} badField={badField} />
+        <Options draft={draft} badField={badField} open={optionsOpen} />
       </form>
     </section>
   );
@@ -155,7 +170,15 @@ function Field({ draft, field, label, placeholder, numeric = false, bad }: Field
   );
 }
 
-function Options({ draft, badField }: { readonly draft: Draft; readonly badField: string | null }): VNode {
+function Options({
+  draft,
+  badField,
+  open,
+}: {
+  readonly draft: Draft;
+  readonly badField: string | null;
+  readonly open: boolean;
+}): VNode {
   const { actions } = useApp();
   const field = (name: DraftField, label: string, placeholder: string, numeric = false): VNode => (
     <Field
@@ -168,7 +191,7 @@ function Options({ draft, badField }: { readonly draft: Draft; readonly badField
     />
   );
   return (
-    <details class="options">
+    <details class="options" open={open}>
       <summary>
         <Icon name="chevron" />
         Options

@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import { relativeTime } from '../model/format.ts';
 import { linkState } from '../model/link-state.ts';
 import type { LinkState } from '../model/link-state.ts';
-import { clusterHash, homeHash, logsHash } from '../model/router.ts';
+import { clusterHash, dashboardHash, homeHash, logsHash, submitHash } from '../model/router.ts';
 import type { Route } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
 import type { AppState } from '../state/app-state.ts';
@@ -15,7 +15,7 @@ export function Header(): VNode {
   return (
     <header class="top">
       <div class="top-inner">
-        <a class="brand" href={homeHash} aria-label="CLB, to the start">
+        <a class="brand" href={homeHash}>
           <Logo />
           <span class="brand-name">CLB</span>
           <span class="brand-long">Container Load Balancer</span>
@@ -31,6 +31,8 @@ export function Header(): VNode {
 /** The views by name; a payload's page belongs to the first. */
 const VIEWS: readonly { readonly kind: Route['kind']; readonly label: string; readonly href: string }[] = [
   { kind: 'home', label: 'Payloads', href: homeHash },
+  { kind: 'submit', label: 'Submit', href: submitHash },
+  { kind: 'dashboard', label: 'Dashboard', href: dashboardHash },
   { kind: 'cluster', label: 'Cluster', href: clusterHash },
   { kind: 'logs', label: 'Log lines', href: logsHash() },
 ];

@@ -65,12 +65,6 @@ interface CopyIdProps {
 
 /** A task id, short, with a button that copies all of it. */
 export function CopyId({ id, full = false, href }: CopyIdProps): VNode {
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), COPIED_SHOWN_MS);
-    return () => clearTimeout(timer);
-  }, [copied]);
   const code = (
     <code class="hash" title={id} data-testid="task-hash">
       {full ? id : shortId(id)}
@@ -79,19 +73,30 @@ export function CopyId({ id, full = false, href }: CopyIdProps): VNode {
   return (
     <span class="copy-id">
       {href === undefined ? code : <a href={href}>{code}</a>}
-      {/* Browsers give the clipboard to HTTPS and loopback only; elsewhere the id can be selected by hand. */}
-      {window.isSecureContext ? (
-        <button
-          type="button"
-          class="icon-button"
-          aria-label={copied ? 'Copied' : `Copy ${id}`}
-          title={copied ? 'Copied' : 'Copy the full id'}
-          onClick={() => void copyText(id).then(setCopied)}
-        >
-          <Icon name={copied ? 'check' : 'copy'} />
-        </button>
-      ) : null}
+      <CopyButton text={id} what={id} />
     </span>
+  );
+}
+
+/** Browsers give the clipboard to HTTPS and loopback only; elsewhere the text can be selected by hand. */
+export function CopyButton({ text, what }: { readonly text: string; readonly what: string }): VNode | null {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), COPIED_SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  if (!window.isSecureContext) return null;
+  return (
+    <button
+      type="button"
+      class="icon-button"
+      aria-label={copied ? 'Copied' : `Copy ${what}`}
+      title={copied ? 'Copied' : 'Copy all of it'}
+      onClick={() => void copyText(text).then(setCopied)}
+    >
+      <Icon name={copied ? 'check' : 'copy'} />
+    </button>
   );
 }
 

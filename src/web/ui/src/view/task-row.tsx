@@ -80,7 +80,7 @@ function TaskRowPair({ row, open, toggle }: RowProps): VNode {
         </td>
         <td role="cell" class="cell-payload">
           {row.payload === null ? (
-            <span class="skeleton skeleton-text" aria-label="loading" />
+            <span class="skeleton skeleton-text" role="img" aria-label="loading" />
           ) : (
             <pre class="preview">{payloadPreview(row.payload.text)}</pre>
           )}
@@ -157,7 +157,7 @@ function ResultCell({ row }: { readonly row: TaskRow }): VNode {
     return (
       <span class="result-line">
         {result === null ? null : <ExitMark result={result} />}
-        <span class="skeleton skeleton-text" aria-label="loading" />
+        <span class="skeleton skeleton-text" role="img" aria-label="loading" />
       </span>
     );
   }
