@@ -1,9 +1,10 @@
-/** What /metrics tells. Names begin with `clb_`; docs/http-api.md lists them. */
+/** What /metrics tells. Names begin with `clb_`; docs/metrics.md tells what each is good for. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { IntervalHistogram } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Cluster } from '../api/cluster.ts';
 import { TASK_STATUSES } from '../api/tasks.ts';
+import { EventMetrics } from './event-metrics.ts';
 
 const SECONDS_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 /** Each look wakes the process; longer than any delay one would not notice. */
@@ -36,6 +37,9 @@ export class NodeMetrics {
     snapshotIndex: this.#gauge('clb_raft_snapshot_index', 'Index the newest snapshot reaches to.'),
     leader: this.#gauge('clb_raft_is_leader', '1 on the leader (the master), else 0.'),
   };
+  readonly #role = this.#gauge('clb_raft_role', '1 for the role this node has, 0 for the others.', ['role']);
+  readonly #events = new EventMetrics(this.#registry);
+  readonly #paused = this.#gauge('clb_queue_paused', '1 while the queue is paused.');
   readonly #peerLag = this.#gauge('clb_raft_peer_lag', 'Entries a peer is behind; on the leader.', ['peer']);
   readonly #tasks = this.#gauge('clb_tasks', 'Tasks kept, by status.', ['status']);
   readonly #queued = this.#gauge('clb_queue_tasks', 'Tasks waiting for a node.');
@@ -108,6 +112,9 @@ export class NodeMetrics {
     this.#raft.lastIndex.set(raft.lastIndex);
     this.#raft.snapshotIndex.set(raft.snapshotIndex);
     this.#raft.leader.set(raft.role === 'leader' ? 1 : 0);
+    for (const role of ROLES) this.#role.set({ role }, raft.role === role ? 1 : 0);
+    this.#events.follow(cluster);
+    this.#paused.set(cluster.queue().paused ? 1 : 0);
     this.#peerLag.reset();
     for (const [peer, { lag }] of Object.entries(raft.peers)) this.#peerLag.set({ peer }, lag);
     const { counts } = await cluster.listTasks({ limit: 1 });
@@ -146,4 +153,5 @@ export class NodeMetrics {
   }
 }
 
+const ROLES = ['leader', 'follower', 'candidate', 'learner'] as const;
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

@@ -263,6 +263,14 @@ export class FakeCluster implements Cluster {
     return message;
   }
 
+  /** Applies an entry with these events. */
+  tell(events: EventMessage['events']): void {
+    this.index += 1;
+    const message: EventMessage = { index: this.index, term: 3, time: new Date().toISOString(), events };
+    this.messages.push(message);
+    for (const listener of [...this.#listeners]) listener(message);
+  }
+
   change(id: string, change: Partial<TaskView>): TaskView {
     const task = { ...this.getTask(id), ...change, index: this.index + 1 };
     this.tasks.set(id, task);
