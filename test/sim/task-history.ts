@@ -1,6 +1,6 @@
 /**
  * The god's-eye history of tasks, fed with every entry once, when the first server applies it, and with what clients and
- * workers were told. T1 to T8 are those of docs/testing.md.
+ * workers were told. T1 to T9 are those of docs/testing.md.
  */
 import { isFinal, type TaskStatus } from '../../src/api/tasks.ts';
 import type { AttemptRef } from '../../src/link/protocol.ts';
@@ -28,6 +28,8 @@ export class TaskHistory {
   readonly #byKey = new Map<string, string>();
   readonly #live = new Set<string>();
   #appliedIndex = 0;
+  /** Time in the log. */
+  #at = 0;
   /** Attempts whose processes run now (not paused), by task. */
   readonly #active = new Map<string, string>();
 
@@ -44,6 +46,12 @@ export class TaskHistory {
   applied(entry: AppliedEntry, machine: TaskMachine): void {
     if (entry.index <= this.#appliedIndex) return;
     this.#appliedIndex = entry.index;
+    check(
+      entry.at >= this.#at,
+      'T7',
+      () => `time goes back from ${String(this.#at)} to ${String(entry.at)} at ${String(entry.index)}`,
+    );
+    this.#at = entry.at;
     for (const record of entry.tasks) this.#changed(record, entry.index, machine);
   }
 

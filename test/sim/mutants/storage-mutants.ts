@@ -82,19 +82,4 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
       `    let chunks: ReturnType<typeof encodeSnapshot> | null = null;\n    return {\n      [Symbol.asyncIterator]: () => ({\n        next: () => new Promise((resolve) => setImmediate(resolve)).then(() => (chunks ??= encodeSnapshot(freeze(this.state))).next()),`,
     ]),
   },
-  {
-    name: 'snapshot-in-force-in-half',
-    rule: '§7: snapshot and state machine change over at once',
-    kinds: NODE,
-    edits: edits('src/raft/raft-node.ts', [
-      `    this.#parts.applier.freeze();\n    await this.#parts.flusher.background`,
-      `    await this.#parts.flusher.background`,
-    ]),
-  },
-  {
-    name: 'applied-twice-after-install',
-    rule: '§5.3: each entry is applied once, in order',
-    kinds: NODE,
-    edits: edits('src/raft/node/applier.ts', [`.filter((entry) => entry.index > index);`, `;`]),
-  },
 ];

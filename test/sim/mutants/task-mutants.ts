@@ -15,15 +15,6 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     edits: edits(applyOp, [`  if (attempt?.token === op.token) {`, `  if (attempt !== null) {`]),
   },
   {
-    name: 'start-without-the-token',
-    rule: 'A start counts only with the token of the current attempt',
-    kinds: TASKS,
-    edits: edits(applyOp, [
-      `  if (attempt?.token !== token) return SUPERSEDED;\n  if (task.status === 'running')`,
-      `  if (attempt === null) return SUPERSEDED;\n  if (task.status === 'running')`,
-    ]),
-  },
-  {
     name: 'given-back-without-the-token',
     rule: 'A release counts only with the token of the current attempt',
     kinds: TASKS,
