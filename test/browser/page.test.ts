@@ -11,6 +11,7 @@ import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import type { NodeView } from '../../src/api/views.ts';
+import { axeFaults } from '../web-ui/axe.ts';
 import { ProcessCluster } from '../cluster/processes.ts';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
@@ -117,6 +118,22 @@ describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, tim
       [...document.querySelectorAll('button')].every((button) => !/^start/i.test(button.textContent)),
     );
     await picture('4-all-back');
+  });
+
+  it('shows the servers, the lines, the curves and the editor, with no accessibility faults', async () => {
+    const views = [
+      ['Cluster', '[data-testid=raft-server][data-role=leader]'],
+      ['Log lines', '[data-testid=log-line]'],
+      ['Dashboard', '[data-testid=chart][data-ready=true]'],
+      ['Submit', '[data-testid=script-editor][data-ready=true]'],
+      ['Payloads', '[data-testid=task-row]'],
+    ] as const;
+    for (const [name, ready] of views) {
+      await page.getByRole('link', { name, exact: true }).click();
+      await page.locator(ready).first().waitFor({ state: 'visible', timeout: 60_000 });
+      assert.deepEqual(await axeFaults(page), [], name);
+      await picture(`view-${name.toLowerCase().replace(' ', '-')}`);
+    }
   });
 
   it('needed no reload, threw nothing, and fits a phone in the dark', async () => {
