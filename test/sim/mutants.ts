@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import { KIND_NAMES } from './runs.ts';
 import { MUTANTS } from './mutants/all.ts';
+import { OPEN_MUTANTS } from './mutants/task-mutants.ts';
 import { huntDown, type Caught } from './mutants/hunt.ts';
 import { SEEDS_MAX } from './mutants/mutant.ts';
 
@@ -22,7 +23,7 @@ if (seeds !== undefined && (!Number.isSafeInteger(seeds) || seeds < 1))
 const kind = KIND_NAMES.find((name) => name === values.kind);
 if (values.kind !== undefined && kind === undefined)
   throw new Error(`--kind must be one of ${KIND_NAMES.join(', ')}, not ${values.kind}`);
-const chosen = MUTANTS.filter(
+const chosen = (values.mutant === undefined ? MUTANTS : [...MUTANTS, ...OPEN_MUTANTS]).filter(
   ({ name, kinds }) =>
     (values.mutant === undefined || name === values.mutant) && (kind === undefined || kinds.includes(kind)),
 );
