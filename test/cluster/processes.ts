@@ -122,7 +122,13 @@ export class ProcessCluster {
     const log = createWriteStream(join(this.folder, `${id}.log`), { flags: 'a' });
     const child = spawn(
       process.execPath,
-      [...NODE_FLAGS, ...(this.#options.execArgv ?? []), CLB, ...node.args, ...(this.#options.extraArgs?.[node.kind] ?? [])],
+      [
+        ...NODE_FLAGS,
+        ...(this.#options.execArgv ?? []),
+        CLB,
+        ...node.args,
+        ...(this.#options.extraArgs?.[node.kind] ?? []),
+      ],
       {
         env: { ...process.env, CLB_TOKEN: '', ...this.#options.env },
         stdio: ['ignore', 'pipe', 'pipe'],

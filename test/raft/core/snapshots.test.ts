@@ -271,6 +271,29 @@ describe('receiving a snapshot', () => {
     assert.equal(node.status.role, 'learner');
   });
 
+  it('drops an uncommitted configuration together with the log that it was in', () => {
+    const node = follower([1, 1]);
+    node.receive({
+      kind: 'append',
+      from: n1,
+      to: n3,
+      term: asTerm(1),
+      prevLogIndex: asLogIndex(2),
+      prevLogTerm: asTerm(1),
+      entries: [
+        command(3, 1),
+        { kind: 'config', index: asLogIndex(4), term: asTerm(1), config: { voters: [n1, n3], learners: [] } },
+      ],
+      leaderCommit: asLogIndex(0),
+    });
+    assert.deepEqual(node.status.config.voters, [n1, n3]);
+    // Of another history: entry 3 is of term 2 there, so what this server has from there on is void.
+    node.receive({ ...chunk(meta(3, 2, three)), from: n2, term: asTerm(2) });
+    install(node, meta(3, 2, three));
+    assert.equal(node.status.lastIndex, 3);
+    assert.deepEqual(node.status.config, three);
+  });
+
   it('refuses to take the state machine back', () => {
     const node = follower([1, 1, 1]);
     node.receive({ kind: 'heartbeat', from: n1, to: n3, term: asTerm(1), commit: asLogIndex(3), round: 0 });
