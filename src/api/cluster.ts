@@ -1,3 +1,4 @@
+import type { Schedules } from './schedules.ts';
 import type {
   EventMessage,
   LeadView,
@@ -22,7 +23,7 @@ export interface SubmitItem {
  * How the web layer meets the cluster: one server as seen from its own HTTP routes. Failures are thrown as
  * ApiError (errors.ts). Calls marked (master) throw NO_LEADER on any other node: the web layer forwards them.
  */
-export interface Cluster {
+export interface Cluster extends Schedules {
   readonly nodeId: string;
 
   /** Who leads, as far as this node knows; `address` is host:port of its configured peer entry. */

@@ -8,26 +8,17 @@ export const SCHEDULE_LIMITS = {
   timeZoneCharsMax: 64,
 } as const;
 
-/** Set on every task that a schedule makes, to the schedule's id: `GET /v1/tasks?label=schedule=ID`. */
+/** Set on every task that a schedule makes, to the schedule's id, whatever was asked for: `GET /v1/tasks?label=schedule=ID`. */
 export const SCHEDULE_LABEL = 'schedule';
 
 /** Body of POST /v1/schedules. Unknown fields are refused. */
-export const scheduleRequestSchema = z
-  .strictObject({
-    /** Five fields (minute, hour, day of month, month, day of week), six with seconds in front, or @daily and the like. */
-    cron: z.string().min(1).max(SCHEDULE_LIMITS.cronCharsMax),
-    /** IANA name, as in `Europe/Berlin`; without it UTC. */
-    tz: z.string().min(1).max(SCHEDULE_LIMITS.timeZoneCharsMax).optional(),
-    task: taskRequestSchema,
-  })
-  .refine(({ task }) => task.after === undefined, {
-    message: 'the tasks of a schedule do not wait for others',
-    path: ['task', 'after'],
-  })
-  .refine(({ task }) => task.labels?.[SCHEDULE_LABEL] === undefined, {
-    message: `the label ${SCHEDULE_LABEL} is set by the schedule`,
-    path: ['task', 'labels', SCHEDULE_LABEL],
-  });
+export const scheduleRequestSchema = z.strictObject({
+  /** Five fields (minute, hour, day of month, month, day of week), six with seconds in front, or @daily and the like. */
+  cron: z.string().min(1).max(SCHEDULE_LIMITS.cronCharsMax),
+  /** IANA name, as in `Europe/Berlin`; without it UTC. */
+  tz: z.string().min(1).max(SCHEDULE_LIMITS.timeZoneCharsMax).optional(),
+  task: taskRequestSchema,
+});
 
 export type ScheduleRequest = z.infer<typeof scheduleRequestSchema>;
 
@@ -51,12 +42,12 @@ export interface ScheduleView {
   readonly index: number;
 }
 
-/** What a server offers concerning schedules; all but the list need the master. */
+/** What a server offers concerning schedules; all but the list need the master. Part of Cluster. */
 export interface Schedules {
   /** @throws ApiError INVALID (cron, tz, next time), CONFLICT (too many), and what a submit may */
   addSchedule(request: ScheduleRequest): Promise<ScheduleView>;
-  /** @throws ApiError NOT_FOUND; CONFLICT where the prefix is ambiguous */
-  removeSchedule(idOrPrefix: string): Promise<void>;
+  /** Resolves to the full id. @throws ApiError NOT_FOUND; CONFLICT where the prefix is ambiguous */
+  removeSchedule(idOrPrefix: string): Promise<string>;
   /** From the local state, in the order in which they were added. */
   schedules(): readonly ScheduleView[];
 }

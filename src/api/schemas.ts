@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ERROR_STATUS } from './errors.ts';
 import type { ErrorBody } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import { ATTEMPT_OUTCOMES, TASK_STATUSES } from './tasks.ts';
+import { ATTEMPT_OUTCOMES, TASK_STATUSES, taskRequestSchema } from './tasks.ts';
 import type {
   AttemptView,
   BatchResultItem,
@@ -17,6 +17,7 @@ import type {
   TaskSummary,
   TaskView,
 } from './tasks.ts';
+import type { ScheduleView } from './schedules.ts';
 import type { LeadView, NodeView, QueueView, RaftLogEntryView, RaftView } from './views.ts';
 
 const count = z.int().min(0);
@@ -182,6 +183,20 @@ export const queueSchema = z.object({
   paused: z.boolean(),
   lengths: z.object({ scheduled: count, queued: count, assigned: count, running: count }),
 }) satisfies z.ZodType<QueueView>;
+
+export const scheduleSchema = z.object({
+  id: z.string(),
+  cron: z.string(),
+  tz: z.string(),
+  task: taskRequestSchema,
+  createdAt: time,
+  nextAt: time.nullable(),
+  lastAt: time.nullable(),
+  lastTask: z.string().nullable(),
+  runs: count,
+  missed: count,
+  index: count,
+}) satisfies z.ZodType<ScheduleView>;
 
 export const leadSchema = z.object({ leader: z.string(), term: count }) satisfies z.ZodType<LeadView>;
 

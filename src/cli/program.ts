@@ -6,6 +6,7 @@ import { addLogs } from './commands/logs.ts';
 import { addClient, addDatabase, addServer, addUp, addWorker } from './commands/node.ts';
 import { addDrain, addNodes, addStart, addStop } from './commands/nodes.ts';
 import { addQueue } from './commands/queue.ts';
+import { addSchedule } from './commands/schedule.ts';
 import { addRaft } from './commands/raft.ts';
 import { addRun, addSubmit } from './commands/submit.ts';
 import { addTask } from './commands/task.ts';
@@ -51,6 +52,7 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addNodes(program);
   addDrain(program);
   addQueue(program);
+  addSchedule(program);
   addRaft(program);
   addStop(program);
   addStart(program);

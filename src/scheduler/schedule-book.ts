@@ -46,9 +46,10 @@ export class ScheduleBook {
     return scheduleView(record);
   }
 
-  async remove(idOrPrefix: string): Promise<void> {
-    const { master } = this.#options;
-    throwIfRefused(await master.propose({ op: 'scheduleRemove', schedule: this.#find(idOrPrefix) }));
+  async remove(idOrPrefix: string): Promise<string> {
+    const id = this.#find(idOrPrefix);
+    throwIfRefused(await this.#options.master.propose({ op: 'scheduleRemove', schedule: id }));
+    return id;
   }
 
   list(): readonly ScheduleView[] {

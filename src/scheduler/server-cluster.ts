@@ -1,7 +1,7 @@
 import { ApiError } from '../api/errors.ts';
 import type { Cluster, SubmitItem } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
-import type { ScheduleRequest, ScheduleView, Schedules } from '../api/schedules.ts';
+import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 import { isFinal } from '../api/tasks.ts';
 import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskView } from '../api/tasks.ts';
 import type {
@@ -54,7 +54,7 @@ export interface ServerClusterOptions {
 }
 
 /** One server as its own HTTP routes see it. */
-export class ServerCluster implements Cluster, Schedules {
+export class ServerCluster implements Cluster {
   readonly nodeId: string;
   readonly #options: ServerClusterOptions;
   readonly #submitter: Submitter;
@@ -181,7 +181,7 @@ export class ServerCluster implements Cluster, Schedules {
     return this.#schedules.add(request);
   }
 
-  removeSchedule(idOrPrefix: string): Promise<void> {
+  removeSchedule(idOrPrefix: string): Promise<string> {
     return this.#schedules.remove(idOrPrefix);
   }
 

@@ -1,4 +1,5 @@
 import { isFinal } from '../api/tasks.ts';
+import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 import type {
   BatchResultItem,
   TaskEvent,
@@ -241,6 +242,31 @@ export class Clb {
   /** Stops placing tasks on nodes (`true`), or goes on with it; what runs is not touched. */
   pauseQueue(paused: boolean, options: CallOptions = {}): Promise<QueueView> {
     return this.#post<QueueView>('/v1/queue', { paused }, 'always', options);
+  }
+
+  /** Makes a task again and again. Not repeated by itself once it may have been received: that could make two of them. */
+  addSchedule(request: ScheduleRequest, options: CallOptions = {}): Promise<ScheduleView> {
+    return this.#post<ScheduleView>('/v1/schedules', request, 'unless-sent', options);
+  }
+
+  async schedules(options: ReadOptions = {}): Promise<readonly ScheduleView[]> {
+    const { schedules } = await this.#read<{ schedules: readonly ScheduleView[] }>(
+      '/v1/schedules',
+      {},
+      options,
+    );
+    return schedules;
+  }
+
+  /** Resolves to the full id. @throws ClbError NOT_FOUND; CONFLICT where the prefix is ambiguous */
+  async removeSchedule(id: string, options: CallOptions = {}): Promise<string> {
+    const answer = await this.#pool.request({
+      method: 'DELETE',
+      path: `/v1/schedules/${encodeURIComponent(id)}`,
+      repeat: 'unless-sent',
+      signal: options.signal,
+    });
+    return (jsonOf(answer) as { readonly id: string }).id;
   }
 
   /** Simulated crash (`true`) and recovery of a node, through any other; where fault injection is on. */

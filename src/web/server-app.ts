@@ -4,6 +4,7 @@ import type { Cluster } from '../api/cluster.ts';
 import type { LogLines } from '../api/log.ts';
 import type { WebLog } from './answers.ts';
 import { mountClusterRoutes } from './cluster-routes.ts';
+import { mountScheduleRoutes } from './schedule-routes.ts';
 import type { StopNode } from './cluster-routes.ts';
 import { pathOf } from './guard.ts';
 import type { Guard } from './guard.ts';
@@ -82,6 +83,7 @@ export function createServerApp(options: ServerAppOptions): ServerApp {
   const deps = { shell, gate, local, nodeId, stopNode: options.stop === null ? null : options.stopNode };
   mountTaskRoutes(deps);
   mountClusterRoutes(deps);
+  mountScheduleRoutes(deps);
   mountOpenApi(shell, options.version);
   const links = ['/logging', '/v1/tasks', '/v1/nodes', '/v1/queue', '/v1/raft', '/v1/docs'];
   mountHome(shell, { nodeId, role: 'server', links });

@@ -2,6 +2,7 @@
  * A cluster as its clients see it, in memory: several HTTP servers over one list of tasks. Tasks don't run by
  * themselves; the test says what becomes of them.
  */
+import type { ScheduleRequest, ScheduleView } from '../../src/api/schedules.ts';
 import type { ServerResponse } from 'node:http';
 import { ERROR_STATUS, type ErrorCode } from '../../src/api/errors.ts';
 import { isFinal, TASK_STATUSES } from '../../src/api/tasks.ts';
@@ -31,6 +32,7 @@ export class FakeCluster implements FakeRoutes {
   readonly drains: object[] = [];
   nodes: NodeView[] = [];
   paused = false;
+  readonly schedules: ScheduleView[] = [];
   index = 10;
   /** Events before it are no longer kept. */
   firstKept = 0;
@@ -192,6 +194,24 @@ export class FakeCluster implements FakeRoutes {
       },
       'POST /v1/nodes/:id/stop': () =>
         this.#stopNode(res, id, JSON.parse(request.body) as { stopped: boolean }),
+      'GET /v1/schedules': () => send(res, 200, { schedules: this.schedules }),
+      'POST /v1/schedules': () => {
+        const { cron, tz = 'UTC', task } = JSON.parse(request.body) as ScheduleRequest;
+        const schedule: ScheduleView = {
+          ...{ id: `5v1r0c8m${this.schedules.length}x7d3h999`, cron, tz, task, runs: 0, missed: 0, index: 7 },
+          ...{ createdAt: '2026-01-01T00:00:00.000Z', nextAt: '2026-01-02T03:00:00.000Z' },
+          ...{ lastAt: null, lastTask: null },
+        };
+        this.schedules.push(schedule);
+        send(res, 201, schedule);
+      },
+      'DELETE /v1/schedules/:id': () => {
+        const at = this.schedules.findIndex((schedule) => schedule.id.startsWith(id));
+        const [removed] = at === -1 ? [] : this.schedules.splice(at, 1);
+        if (removed === undefined)
+          send(res, 404, { error: { code: 'NOT_FOUND', message: `no schedule ${id}` } });
+        else send(res, 200, { id: removed.id });
+      },
       'GET /v1/queue': () => send(res, 200, this.#queue()),
       'POST /v1/queue': () => {
         this.paused = (JSON.parse(request.body) as { paused: boolean }).paused;
@@ -450,7 +470,8 @@ class FakeError extends Error {
 }
 
 function isId(parts: readonly string[]): boolean {
-  return (parts[1] === 'tasks' && parts[2] !== 'batch') || parts[1] === 'nodes';
+  const [, kind, name] = parts;
+  return (kind === 'tasks' && name !== 'batch') || kind === 'nodes' || kind === 'schedules';
 }
 
 function header(request: FakeRequest, name: string): string | null {

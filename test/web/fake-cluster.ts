@@ -1,6 +1,7 @@
 /** A cluster in memory, for the routes: it keeps tasks, never runs them, and does what a test tells it to. */
 import { ApiError } from '../../src/api/errors.ts';
 import type { Cluster, SubmitItem } from '../../src/api/cluster.ts';
+import type { ScheduleRequest, ScheduleView } from '../../src/api/schedules.ts';
 import { isFinal, TASK_STATUSES } from '../../src/api/tasks.ts';
 import type {
   BatchResultItem,
@@ -19,6 +20,8 @@ import type {
   RaftView,
 } from '../../src/api/views.ts';
 
+const NOW = '2026-01-01T00:00:00.000Z';
+
 type Listener = (message: EventMessage) => void;
 
 export class FakeCluster implements Cluster {
@@ -36,6 +39,7 @@ export class FakeCluster implements Cluster {
   readonly tasks = new Map<string, TaskView>();
   readonly drains: unknown[] = [];
   paused = false;
+  readonly scheduled: ScheduleView[] = [];
   /** Called by transferLeadership; may throw or wait. */
   onTransfer: (to: string) => Promise<void> | void = () => undefined;
   output: Uint8Array[] = [];
@@ -169,6 +173,27 @@ export class FakeCluster implements Cluster {
     this.#master();
     this.drains.push({ node, drain, deadlineMs });
     return Promise.resolve();
+  }
+
+  addSchedule({ cron, tz = 'UTC', task }: ScheduleRequest): Promise<ScheduleView> {
+    this.index += 1;
+    const view: ScheduleView = {
+      ...{ id: `schedule${String(this.index).padStart(8, '0')}`, cron, tz, task, runs: 0, missed: 0 },
+      ...{ createdAt: NOW, nextAt: NOW, lastAt: null, lastTask: null, index: this.index },
+    };
+    this.scheduled.push(view);
+    return Promise.resolve(view);
+  }
+
+  removeSchedule(id: string): Promise<string> {
+    const at = this.scheduled.findIndex((schedule) => schedule.id === id);
+    if (at === -1) return Promise.reject(new ApiError('NOT_FOUND', `there is no schedule ${id}`));
+    this.scheduled.splice(at, 1);
+    return Promise.resolve(id);
+  }
+
+  schedules(): readonly ScheduleView[] {
+    return this.scheduled;
   }
 
   queue(): QueueView {

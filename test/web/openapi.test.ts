@@ -132,6 +132,8 @@ interface Made {
 class Requests {
   readonly #dice: Dice;
   readonly #maker: Maker;
+  /** One that is there. */
+  schedule: string | undefined;
   readonly ids: string[] = ['server1', 'worker1', 'nothing', 'task00', 'x'.repeat(70), 'ünï/c?de', '..'];
 
   constructor(dice: Dice) {
@@ -147,7 +149,11 @@ class Requests {
     let valid: boolean | null = true;
     for (const { name, in: where, schema } of operation.parameters ?? []) {
       if (where === 'path') {
-        const there = path.startsWith('/v1/nodes/') ? 'worker1' : this.ids.at(-1);
+        const there = path.startsWith('/v1/nodes/')
+          ? 'worker1'
+          : path.startsWith('/v1/schedules/')
+            ? this.schedule
+            : this.ids.at(-1);
         const id = dice.oneIn(2) && there !== undefined ? there : dice.pick(this.ids);
         target = target.replace(`{${name}}`, encodeURIComponent(id));
         continue;
@@ -288,6 +294,7 @@ describe('requests made up from the description', () => {
     for (let n = 0; n < REQUESTS; n += 1) {
       const operation = dice.pick(operations);
       trouble(cluster, dice);
+      made.schedule = cluster.scheduled.at(-1)?.id;
       const one = made.make(operation);
       const at = `request ${n}: ${operation.method} ${one.path.slice(0, 200)} ${String(one.body).slice(0, 300)}`;
       const got = await send(address, operation.method, one);

@@ -220,7 +220,7 @@ describe('the worker', () => {
     assert.deepEqual(executor.kills, ['task-2.2 canceled']);
   });
 
-  it('has every result on its disk before it is sent: a crash loses none', async () => {
+  it('has every result on its own disk or still in the executor’s hands: a crash loses none', async () => {
     executor = new FakeExecutor({ instant: true, beginBeforeLaunch: false });
     servers.behavior.set(SERVER1, (link) => {
       link.records = false;
@@ -230,8 +230,14 @@ describe('the worker', () => {
     const master = await connected();
     for (let token = 1; token <= 100; token += 1) master.run(`task-${token}`, token);
     await master.until('finished', 100);
+    const acknowledged = new Set(executor.acknowledged);
     await first.crash();
     executor = new FakeExecutor();
+    // It keeps what it was not told to forget, as the launcher does.
+    const ended = Array.from({ length: 100 }, (_, at) => ({ task: `task-${at + 1}`, token: at + 1 }))
+      .filter(({ task, token }) => !acknowledged.has(`${task}.${token}`))
+      .map((ref) => ({ ...ref, ending: success() }));
+    executor.holdings = { running: [], ended };
     servers.behavior.set(SERVER1, (link) => link.welcome());
     await start();
     const next = await connected(2);

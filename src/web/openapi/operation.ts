@@ -35,7 +35,7 @@ export interface Operation {
   /** As the route is registered: `/v1/tasks/:id`. */
   readonly path: string;
   readonly id: string;
-  readonly tag: 'Tasks' | 'Nodes' | 'Queue' | 'Raft' | 'Events' | 'This document';
+  readonly tag: 'Tasks' | 'Nodes' | 'Queue' | 'Schedules' | 'Raft' | 'Events' | 'This document';
   readonly summary: string;
   readonly text: string;
   readonly parameters: readonly Parameter[];

@@ -182,6 +182,55 @@ const CLUSTER: readonly Operation[] = [
   }),
 ];
 
+const SCHEDULE_EXAMPLE = {
+  ...{ id: '5v1r0c8m2k9x7d3h', cron: '0 3 * * *', tz: 'Europe/Berlin', task: { command: ['./backup.sh'] } },
+  ...{
+    createdAt: '2026-01-01T12:00:00.000Z',
+    nextAt: '2026-01-02T02:00:00.000Z',
+    lastAt: null,
+    lastTask: null,
+  },
+  ...{ runs: 0, missed: 0, index: 42 },
+};
+
+const SCHEDULES: readonly Operation[] = [
+  operation('get', '/v1/schedules', 'Schedules', {
+    id: 'getSchedules',
+    summary: 'All schedules',
+    text: 'In the order in which they were added.',
+    parameters: [STALE],
+    answers: [ok('Schedules', 'The schedules.', { schedules: [SCHEDULE_EXAMPLE] })],
+    errors: READ_ERRORS,
+  }),
+  operation('post', '/v1/schedules', 'Schedules', {
+    id: 'addSchedule',
+    summary: 'Make a task again and again',
+    text:
+      'Each time makes one task, whoever is master then; of times that passed while there was none, one is made up for. ' +
+      'Its tasks carry the label `schedule`.',
+    body: {
+      schema: 'ScheduleRequest',
+      required: true,
+      example: { cron: '0 3 * * *', tz: 'Europe/Berlin', task: { command: ['./backup.sh'] } },
+    },
+    answers: [
+      {
+        status: 201,
+        text: 'The schedule, on the disks of a majority.',
+        content: { kind: 'json', schema: 'Schedule', example: SCHEDULE_EXAMPLE },
+      },
+    ],
+    errors: [...CHANGE_ERRORS, 'CONFLICT'],
+  }),
+  operation('delete', '/v1/schedules/:id', 'Schedules', {
+    id: 'removeSchedule',
+    summary: 'Remove a schedule',
+    text: 'Tasks it has made go on.',
+    answers: [ok('RemovedSchedule', 'The id of the one that is gone.', { id: SCHEDULE_EXAMPLE.id })],
+    errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
+  }),
+];
+
 const CONSENSUS: readonly Operation[] = [
   operation('get', '/v1/raft', 'Raft', {
     id: 'getRaft',
@@ -243,11 +292,11 @@ const OWN: readonly Operation[] = [
   }),
 ];
 
-export const OPERATIONS: readonly Operation[] = [...TASKS, ...CLUSTER, ...CONSENSUS, ...OWN];
+export const OPERATIONS: readonly Operation[] = [...TASKS, ...CLUSTER, ...SCHEDULES, ...CONSENSUS, ...OWN];
 
 /** With the `:id` of its path. */
 export function parametersOf(operation: Operation): Operation['parameters'] {
   const { path, tag, parameters } = operation;
   if (!path.includes('/:id')) return parameters;
-  return [pathId(tag === 'Nodes' ? 'Nodes' : 'Tasks'), ...parameters];
+  return [pathId(tag === 'Nodes' || tag === 'Schedules' ? tag : 'Tasks'), ...parameters];
 }

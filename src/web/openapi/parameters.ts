@@ -93,10 +93,10 @@ export const IDEMPOTENCY_KEY: Parameter = {
 };
 
 /** The `:id` of a path. */
-export function pathId(of: 'Tasks' | 'Nodes'): Parameter {
+export function pathId(of: 'Tasks' | 'Nodes' | 'Schedules'): Parameter {
   const text =
-    of === 'Tasks'
-      ? `Id of the task, or a unique prefix of at least ${LIMITS.idPrefixCharsMin} characters.`
+    of !== 'Nodes'
+      ? `Id of the ${of === 'Tasks' ? 'task' : 'schedule'}, or a unique prefix of at least ${LIMITS.idPrefixCharsMin} characters.`
       : 'Id of the node, as in GET /v1/nodes.';
   return { name: 'id', in: 'path', schema: { type: 'string', minLength: 1 }, text };
 }

@@ -10,6 +10,7 @@ import {
   queueSchema,
   raftLogSchema,
   raftSchema,
+  scheduleSchema,
   stoppedSchema,
   taskEventsSchema,
   taskPageSchema,
@@ -17,6 +18,7 @@ import {
   taskSummarySchema,
 } from '../../api/schemas.ts';
 import { batchRequestSchema, idempotencyKeySchema, taskRequestSchema } from '../../api/tasks.ts';
+import { scheduleRequestSchema } from '../../api/schedules.ts';
 import { stopRequestSchema } from '../stop.ts';
 import type { JsonSchema } from './json-schema.ts';
 
@@ -27,6 +29,7 @@ const NAMED = {
   StopRequest: stopRequestSchema,
   QueueRequest: queueRequestSchema,
   TransferRequest: transferRequestSchema,
+  ScheduleRequest: scheduleRequestSchema,
   NoContent: z.strictObject({}),
   Task: taskSchema,
   TaskSummary: taskSummarySchema,
@@ -36,6 +39,9 @@ const NAMED = {
   Node: nodeSchema,
   Nodes: nodesSchema,
   Queue: queueSchema,
+  Schedule: scheduleSchema,
+  Schedules: z.object({ schedules: z.array(scheduleSchema) }),
+  RemovedSchedule: z.object({ id: z.string() }),
   Raft: raftSchema,
   RaftLog: raftLogSchema,
   Lead: leadSchema,
