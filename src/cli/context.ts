@@ -71,7 +71,7 @@ function contextOf(command: Command): Context {
 }
 
 async function loadClient(servers: readonly string[] | undefined, token: string | null): Promise<Clb> {
-  const { Clb } = await import('../sdk/client.ts');
+  const { Clb } = await import('../sdk/clb.ts');
   return new Clb({
     ...(servers === undefined || servers.length === 0 ? {} : { servers }),
     ...(token === null ? {} : { token }),

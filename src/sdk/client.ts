@@ -19,11 +19,11 @@ import type {
 import { DEFAULT_SERVERS, parseAddresses } from './address.ts';
 import { ClbError, NoServerError } from './errors.ts';
 import { subscribe, type SubscribeOptions } from './event-stream.ts';
-import { abortReason, Http } from './http.ts';
 import { readOutput, type OutputOptions } from './output.ts';
 import { pause } from './pause.ts';
 import { jsonOf, ServerPool, type Patience, type PoolAnswer } from './server-pool.ts';
 import { Submitter, type BatchOptions, type SubmitOptions } from './submitter.ts';
+import { abortReason, type Transport } from './transport.ts';
 import { SharedWaits, type TaskOutcome } from './waits.ts';
 
 export interface ClbOptions {
@@ -79,17 +79,22 @@ const LONG_POLL_GRACE_MS = 3_000;
 const POLL_PAUSE_MS = 200;
 const CANCEL_TRIES_MAX = 3;
 
+/** What every request carries. */
+export function requestHeaders(options: ClbOptions): Readonly<Record<string, string>> {
+  return {
+    accept: 'application/json',
+    ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+    ...options.headers,
+  };
+}
+
 /**
- * The cluster as a library. One instance per process is enough: it keeps connections, joins concurrent submits into
- * batches and shares one event subscription among many waits. Every call may throw {@link ClbError}; where no
- * address could do it, {@link NoServerError}; where its signal was aborted, the signal's reason.
- *
- *     const clb = new Clb({ servers: ['127.0.0.1:3002', '127.0.0.1:3004'] });
- *     const task = await clb.run({ command: ['echo', 'hello'] });
- *     console.log(task.status, task.result?.stdout);
+ * Every call of the library, over whatever carries requests: `Clb` in Node (clb.ts) and in the browser (browser.ts). Every
+ * call may throw {@link ClbError}; where no address could do it, {@link NoServerError}; where its signal was aborted, the
+ * signal's reason.
  */
-export class Clb {
-  readonly #http: Http;
+export class ClbClient {
+  readonly #transport: Transport;
   readonly #pool: ServerPool;
   readonly #submitter: Submitter;
   readonly #waits: SharedWaits;
@@ -97,17 +102,12 @@ export class Clb {
   #longPolls = 0;
 
   /** @throws AddressError where a server is not host:port. */
-  constructor(options: ClbOptions = {}) {
+  constructor(options: ClbOptions, transport: Transport) {
     const retryMs = options.retryMs ?? RETRY_MS;
     const outageMs = options.outageMs ?? OUTAGE_MS;
     const addresses = parseAddresses(options.servers ?? DEFAULT_SERVERS);
-    this.#http = new Http({
-      'user-agent': 'clb-sdk',
-      accept: 'application/json',
-      ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
-      ...options.headers,
-    });
-    this.#pool = new ServerPool(this.#http, addresses, {
+    this.#transport = transport;
+    this.#pool = new ServerPool(transport, addresses, {
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
       patience: { retryMs, hopelessMs: Math.min(options.hopelessMs ?? HOPELESS_MS, retryMs) },
     });
@@ -327,7 +327,7 @@ export class Clb {
   /** Drops connections; waits still open are rejected. */
   close(): void {
     this.#waits.close();
-    this.#http.close();
+    this.#transport.close();
   }
 
   async #longPoll(id: string, options: WaitOptions): Promise<TaskView> {
@@ -392,6 +392,9 @@ export class Clb {
     return jsonOf(answer) as T;
   }
 }
+
+/** The class without a say in what carries its requests. */
+export type Clb = ClbClient;
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 

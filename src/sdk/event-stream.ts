@@ -2,9 +2,9 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { EventMessage } from '../api/views.ts';
 import { ClbError } from './errors.ts';
-import { abortReason } from './http.ts';
 import { pause } from './pause.ts';
 import type { Patience, PoolStream, ServerPool } from './server-pool.ts';
+import { abortReason } from './transport.ts';
 
 /** A server that sends nothing for so long (not even a comment) is taken for gone; asking again costs one request. */
 const SILENCE_MAX_MS = 45_000;
@@ -110,7 +110,7 @@ async function* itemsOf(opened: PoolStream, signal: AbortSignal | undefined): As
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal?.aborted === true) throw abortReason(signal);
-    for await (const chunk of opened.stream as AsyncIterable<Uint8Array>) {
+    for await (const chunk of opened.stream) {
       silence.refresh();
       parser.feed(decoder.decode(chunk, { stream: true }));
       yield* items.splice(0);

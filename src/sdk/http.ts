@@ -11,6 +11,7 @@ import type { AxiosInstance, AxiosRequestConfig, AxiosResponse, AxiosStatic } fr
 import type { Address } from './address.ts';
 import { postDirectly } from './direct-post.ts';
 import type { HttpAnswer, HttpRequest } from './http-messages.ts';
+import { abortReason, TransportError, type HttpStream, type Transport } from './transport.ts';
 
 /** The build that is one file: the modules of the other take 0.13 s longer to load, which every `clb` command would pay. */
 const axios = createRequire(import.meta.url)('axios') as AxiosStatic;
@@ -20,26 +21,6 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const SOCKETS_PER_SERVER_MAX = 64;
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 const REQUEST_BYTES_MAX = 16 * 1024 * 1024;
-
-export interface HttpStream {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly stream: Readable;
-}
-
-/** No complete answer. */
-export class TransportError extends Error {
-  /** Whether the server may have acted on the request. */
-  readonly sent: boolean;
-  /** It was a kept connection that broke: most likely the other side had closed it as idle, and is well. */
-  readonly kept: boolean;
-  constructor(message: string, options: { sent: boolean; kept?: boolean; cause: unknown }) {
-    super(message, { cause: options.cause });
-    this.name = 'TransportError';
-    this.sent = options.sent;
-    this.kept = options.kept ?? false;
-  }
-}
 
 /** Gives up on a connection that is not there after {@link CONNECT_TIMEOUT_MS}; Node itself waits for minutes. */
 class ConnectTimeoutAgent extends Agent {
@@ -58,7 +39,7 @@ class ConnectTimeoutAgent extends Agent {
   }
 }
 
-export class Http {
+export class Http implements Transport {
   readonly #agent: Agent;
   readonly #freshAgent = new ConnectTimeoutAgent({ keepAlive: false });
   readonly #axios: AxiosInstance;
@@ -86,7 +67,6 @@ export class Http {
     });
   }
 
-  /** @throws TransportError, or the signal's reason. */
   async send(address: Address, request: HttpRequest): Promise<HttpAnswer> {
     if (request.direct === true) {
       const agent = request.fresh === true ? this.#freshAgent : this.#agent;
@@ -100,13 +80,11 @@ export class Http {
     return { status: response.status, headers: plainHeaders(response), text: response.data };
   }
 
-  /** An answer that is read as it comes. The caller must end (or destroy) `stream`. Throws as {@link send}. */
   async open(address: Address, request: HttpRequest): Promise<HttpStream> {
     const response = await this.#dispatch<Readable>(address, request, 'stream');
     return { status: response.status, headers: plainHeaders(response), stream: response.data };
   }
 
-  /** Drops every connection, those in use too. */
   close(): void {
     this.#agent.destroy();
     this.#freshAgent.destroy();
@@ -146,12 +124,6 @@ export class Http {
 function told(error: unknown, request: HttpRequest): Error {
   if (axios.isCancel(error) || request.signal?.aborted === true) return abortReason(request.signal);
   return transportError(error, request.timeoutMs);
-}
-
-/** What an aborted call rejects with: the reason given to `abort()`, an AbortError where there was none. */
-export function abortReason(signal: AbortSignal | undefined): Error {
-  const reason: unknown = signal?.reason;
-  return reason instanceof Error ? reason : new DOMException('This operation was aborted', 'AbortError');
 }
 
 /** Failures that come before a byte of the request can have reached anybody. */

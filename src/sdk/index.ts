@@ -1,5 +1,5 @@
 /** The typed client: what `import { Clb } from 'clb'` gives. */
-export { Clb } from './client.ts';
+export { Clb } from './clb.ts';
 export type { CallOptions, ClbOptions, ReadOptions, ServerRaft, WaitOptions } from './client.ts';
 export { AddressError, DEFAULT_SERVERS } from './address.ts';
 export { ClbError, NoServerError } from './errors.ts';
@@ -21,6 +21,7 @@ export type {
   TaskView,
 } from '../api/tasks.ts';
 export { isFinal } from '../api/tasks.ts';
+export type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 export type {
   ClusterEvent,
   EventMessage,

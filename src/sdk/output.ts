@@ -3,9 +3,9 @@ import type { TaskView } from '../api/tasks.ts';
 import { isFinal } from '../api/tasks.ts';
 import type { OutputStream } from '../api/views.ts';
 import { ClbError } from './errors.ts';
-import { abortReason } from './http.ts';
 import { pause } from './pause.ts';
 import { jsonOf, type Patience, type PoolStream, type ServerPool } from './server-pool.ts';
+import { abortReason } from './transport.ts';
 
 /** A task may be silent for hours; opening the stream again shows that its server is still there. */
 const SILENCE_MAX_MS = 30_000;
@@ -137,7 +137,7 @@ class Part {
     this.#signal?.addEventListener('abort', onAbort, { once: true });
     try {
       if (this.#signal?.aborted === true) throw abortReason(this.#signal);
-      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      for await (const chunk of stream) {
         silence.refresh();
         yield chunk;
       }

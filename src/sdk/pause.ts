@@ -1,4 +1,4 @@
-import { abortReason } from './http.ts';
+import { abortReason } from './transport.ts';
 
 /** Resolves after `ms`; rejects with the signal's reason as soon as it is aborted. */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -9,9 +9,9 @@
  */
 import { ClbError, NoServerError, errorOfAnswer, isPassing, type ServerSaid } from './errors.ts';
 import type { HttpAnswer, HttpRequest } from './http-messages.ts';
-import { TransportError, type Http, type HttpStream } from './http.ts';
 import type { Address } from './address.ts';
 import { pause } from './pause.ts';
+import { TransportError, type ByteStream, type HttpStream, type Transport } from './transport.ts';
 
 /** An address that failed is asked last for this long. */
 const SUSPECT_MS = 3_000;
@@ -83,7 +83,7 @@ interface Member {
 }
 
 export class ServerPool {
-  readonly #http: Http;
+  readonly #http: Transport;
   readonly #members: readonly Member[];
   readonly #timeoutMs: number;
   readonly #patience: Patience;
@@ -93,7 +93,7 @@ export class ServerPool {
   #indexSeen: number | null = null;
 
   constructor(
-    http: Http,
+    http: Transport,
     addresses: readonly Address[],
     options: { readonly timeoutMs: number; readonly patience: Patience },
   ) {
@@ -361,11 +361,12 @@ class Trial {
 
 const REFUSAL_CHARS_MAX = 64 * 1024;
 
-async function readText(stream: NodeJS.ReadableStream): Promise<string> {
+async function readText(stream: ByteStream): Promise<string> {
   let text = '';
+  const decoder = new TextDecoder();
   try {
     for await (const chunk of stream) {
-      text += chunk.toString();
+      text += decoder.decode(chunk, { stream: true });
       if (text.length > REFUSAL_CHARS_MAX) break;
     }
   } catch {

@@ -5,12 +5,12 @@
  *
  * Every task has an idempotency key, so a batch whose answer was lost is simply sent again, to another server too.
  */
-import { randomUUID } from 'node:crypto';
 import { LIMITS } from '../api/limits.ts';
 import type { BatchResultItem, TaskRequest, TaskView } from '../api/tasks.ts';
 import { ClbError, isErrorCode, isPassing } from './errors.ts';
-import { abortReason } from './http.ts';
+import { byteLength, randomKey, soon } from './runtime.ts';
 import { jsonOf, type ServerPool } from './server-pool.ts';
+import { abortReason } from './transport.ts';
 
 export interface SubmitOptions {
   /** The same key gives the same task. Made up where absent. */
@@ -71,7 +71,7 @@ export class Submitter {
       if (this.#queue.length - this.#head >= PENDING_TASKS_MAX) {
         throw new ClbError('QUEUE_FULL', `more than ${PENDING_TASKS_MAX} submits wait in this process`);
       }
-      const key = checkedKey(options.idempotencyKey ?? randomUUID());
+      const key = checkedKey(options.idempotencyKey ?? randomKey());
       const { json, bytes } = encodeTask(request);
       const onAbort = (): void => pending.reject(abortReason(signal));
       const settle = (): void => {
@@ -108,7 +108,7 @@ export class Submitter {
     options: BatchOptions,
   ): Promise<readonly BatchResultItem[]> {
     const atomic = options.atomic ?? true;
-    const keys = options.idempotencyKeys ?? requests.map(() => randomUUID());
+    const keys = options.idempotencyKeys ?? requests.map(() => randomKey());
     if (keys.length !== requests.length) {
       throw new ClbError('INVALID', `${keys.length} idempotency keys for ${requests.length} tasks`);
     }
@@ -130,7 +130,7 @@ export class Submitter {
     if (this.#pumpScheduled) return;
     this.#pumpScheduled = true;
     // Not a microtask: what resumes after the answers of one batch may take several of them to submit again.
-    setImmediate(() => {
+    soon(() => {
       this.#pumpScheduled = false;
       this.#pump();
     });
@@ -252,7 +252,7 @@ function checkedKey(key: string): string {
 
 function encodeTask(request: TaskRequest): { readonly json: string; readonly bytes: number } {
   const json = JSON.stringify(request);
-  const bytes = Buffer.byteLength(json);
+  const bytes = byteLength(json);
   if (bytes <= LIMITS.taskBytesMax) return { json, bytes };
   throw new ClbError('TOO_LARGE', `the task has ${bytes} bytes as JSON, the limit is ${LIMITS.taskBytesMax}`);
 }
@@ -291,7 +291,7 @@ function checkAtomicSize(items: readonly EncodedItem[]): void {
       `an atomic batch has 1 to ${LIMITS.batchTasksMax} tasks, not ${items.length}`,
     );
   }
-  const bytes = items.reduce((sum, { json }) => sum + Buffer.byteLength(json) + 1, 0);
+  const bytes = items.reduce((sum, { json }) => sum + byteLength(json) + 1, 0);
   if (bytes > LIMITS.batchBodyBytesMax) {
     throw new ClbError('TOO_LARGE', `the batch has ${bytes} bytes, the limit is ${LIMITS.batchBodyBytesMax}`);
   }

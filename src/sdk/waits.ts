@@ -10,9 +10,9 @@ import type { FinalStatus, TaskView } from '../api/tasks.ts';
 import { isFinal } from '../api/tasks.ts';
 import type { ClusterEvent, EventMessage } from '../api/views.ts';
 import { subscribe } from './event-stream.ts';
-import { abortReason } from './http.ts';
 import { Limiter } from './limiter.ts';
 import { jsonOf, type Patience, type PoolAnswer, type ServerPool } from './server-pool.ts';
+import { abortReason } from './transport.ts';
 
 export interface TaskOutcome {
   readonly id: string;
@@ -44,7 +44,7 @@ export class SharedWaits {
   readonly #recent = new Map<string, TaskOutcome & { readonly index: number }>();
   #coveredAfter: number | null = null;
   #stop: AbortController | null = null;
-  #linger: NodeJS.Timeout | null = null;
+  #linger: ReturnType<typeof setTimeout> | null = null;
 
   constructor(pool: ServerPool, patience: Patience) {
     this.#pool = pool;

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { AddressError } from '../../src/sdk/address.ts';
-import { Clb } from '../../src/sdk/client.ts';
+import { Clb } from '../../src/sdk/clb.ts';
 import { NoServerError } from '../../src/sdk/errors.ts';
 import { clientOf, clusterAndClient, endAllAfterwards, until } from './harness.ts';
 

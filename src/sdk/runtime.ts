@@ -1,0 +1,25 @@
+/** What Node and the browser both have, under different names. */
+
+/** A random idempotency key. `randomUUID` is missing on pages that came neither by TLS nor from this machine. */
+export function randomKey(): string {
+  const source: Omit<Crypto, 'randomUUID'> & { randomUUID?: () => string } = globalThis.crypto;
+  if (source.randomUUID !== undefined) return source.randomUUID();
+  const bytes = source.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+const hasImmediate = typeof setImmediate === 'function';
+
+/** Runs it in a turn of the event loop of its own, after the microtasks of this one. */
+export function soon(run: () => void): void {
+  if (hasImmediate) setImmediate(run);
+  else setTimeout(run, 0);
+}
+
+const encoder = new TextEncoder();
+const hasBuffer = typeof Buffer === 'function';
+
+/** Bytes of the text as UTF-8. */
+export function byteLength(text: string): number {
+  return hasBuffer ? Buffer.byteLength(text) : encoder.encode(text).byteLength;
+}
