@@ -10,6 +10,7 @@ import type { NodeId } from '../raft/core/types.ts';
 import { RaftNode } from '../raft/raft-node.ts';
 import { diskFreeBytes } from '../raft/storage/disk-space.ts';
 import { LevelKv } from '../raft/storage/level-kv.ts';
+import { storedClusterId } from '../raft/storage/stored-identity.ts';
 import { systemTimers } from '../raft/timers.ts';
 import { HttpTransport } from '../raft/transport/http-transport.ts';
 import { systemClock } from '../scheduler/master/clock.ts';
@@ -68,8 +69,9 @@ export class ServerCore {
     const { options, writeLine, log, upgrades } = deps;
     const machine = new TaskMachine();
     const raft = await openRaft(deps, machine);
-    const addresses = new Map(options.peers.map((peer) => [peer.id, formatAddress(peer)]));
-    const serverAddress = (id: string): string | null => addresses.get(id) ?? null;
+    const given = givenAddresses(options);
+    const serverAddress = (id: string): string | null =>
+      given[id] ?? raft.status().config.addresses?.[id] ?? null;
     const master = new Master({
       consensus: raft,
       machine,
@@ -132,12 +134,17 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
   const folder = join(options.dataDir, 'raft');
   const kv = await LevelKv.open(folder);
   const id = options.id as NodeId;
-  const clusterId = clusterIdOf(options.peers);
+  // Fixed by the first start. A server whose flags name other servers by now is of the same cluster still.
+  const clusterId = storedClusterId(kv) ?? clusterIdOf(options.peers);
   const others = options.peers.filter((peer) => peer.id !== options.id);
   return RaftNode.open<ApplyResult>({
     id,
     clusterId,
-    bootstrap: { voters: options.peers.map((peer) => peer.id as NodeId), learners: [] },
+    bootstrap: {
+      voters: options.peers.map((peer) => peer.id as NodeId),
+      learners: [],
+      addresses: givenAddresses(options),
+    },
     kv,
     transport: new HttpTransport({
       clusterId,
@@ -161,6 +168,11 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
       snapshotTaken: (seconds, bytes) => log.info({ seconds, bytes }, 'snapshot taken'),
     },
   });
+}
+
+/** host:port of the servers that the command line names, by id. */
+function givenAddresses(options: ServerOptions): Readonly<Record<string, string>> {
+  return Object.fromEntries(options.peers.map((peer) => [peer.id, formatAddress(peer)]));
 }
 
 function createWorker({ options, writeLine, log, onFatal }: ServerCoreDeps): Worker {

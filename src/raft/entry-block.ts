@@ -8,6 +8,7 @@
  * command is passed through as it is, without a copy when reading.
  */
 import { ByteReader, MalformedBytesError } from './byte-reader.ts';
+import { REMOVED_IDS_MAX } from './core/configuration.ts';
 import type { Configuration, Entry, LogIndex, NodeId, Term } from './core/types.ts';
 
 export const BLOCK_HEADER_BYTES = 12;
@@ -134,12 +135,30 @@ export function checkConfiguration(value: unknown): Configuration {
   if (typeof value !== 'object' || value === null || !('voters' in value) || !('learners' in value)) {
     throw new MalformedBytesError('a configuration lacks voters or learners');
   }
-  return { voters: checkMembers(value.voters), learners: checkMembers(value.learners) };
+  const { addresses, removed } = value as { addresses?: unknown; removed?: unknown };
+  return {
+    voters: checkNames(value.voters, 'members', MEMBERS_MAX),
+    learners: checkNames(value.learners, 'members', MEMBERS_MAX),
+    // Absent in what versions without them have written.
+    ...(addresses === undefined ? {} : { addresses: checkAddresses(addresses) }),
+    ...(removed === undefined ? {} : { removed: checkNames(removed, 'removed', REMOVED_IDS_MAX) }),
+  };
 }
 
-function checkMembers(value: unknown): readonly NodeId[] {
-  if (!Array.isArray(value) || value.length > MEMBERS_MAX || !value.every((id) => typeof id === 'string')) {
-    throw new MalformedBytesError(`members must be at most ${MEMBERS_MAX} names`);
+function checkNames(value: unknown, what: string, countMax: number): readonly NodeId[] {
+  if (!Array.isArray(value) || value.length > countMax || !value.every((id) => typeof id === 'string')) {
+    throw new MalformedBytesError(`${what} must be at most ${countMax} names`);
   }
   return value as NodeId[];
+}
+
+function checkAddresses(value: unknown): Readonly<Record<string, string>> {
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : null;
+  if (entries === null || entries.length > 2 * MEMBERS_MAX) {
+    throw new MalformedBytesError('addresses must be an object of HOST:PORT by name');
+  }
+  for (const [id, address] of entries) {
+    if (typeof address !== 'string') throw new MalformedBytesError(`the address of ${id} is no text`);
+  }
+  return value as Readonly<Record<string, string>>;
 }

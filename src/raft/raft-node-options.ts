@@ -23,6 +23,11 @@ export interface RaftNodeOptions<Result> {
   readonly log: RaftLogger;
   /** The process must end: a write failed, or an invariant is broken. Called once; the node is dead by then. */
   readonly onFatal: (error: unknown) => void;
+  /**
+   * This server takes no part any more: the log says so (`by` is this server itself), or a member does that has turned it
+   * away. It may be called more than once; the node goes on until it is stopped.
+   */
+  readonly onRemoved?: (by: NodeId) => void;
   /** Free space where `kv` lies ({@link ./storage/disk-space.ts}); not watched if absent. */
   readonly diskFreeBytes?: () => Promise<number>;
   readonly metrics?: RaftMetrics;

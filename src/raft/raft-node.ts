@@ -30,6 +30,8 @@ import type { RaftSettings } from './raft-settings.ts';
 import { KvRaftStorage } from './storage/raft-storage.ts';
 import type { ChunkTotals } from './storage/raft-storage.ts';
 
+type ConfigurationListener = (config: Configuration, isCommitted: boolean) => void;
+
 type Life = 'new' | 'running' | 'over';
 
 export class RaftNode<Result> implements Consensus<Result> {
@@ -49,6 +51,9 @@ export class RaftNode<Result> implements Consensus<Result> {
   #appliedTerm: Term;
   /** Between the write that puts a received snapshot in force and the state machine having it. */
   #isInstalling = false;
+  /** What the transport and the listeners were last told of who takes part. */
+  #told: { readonly config: Configuration; readonly isCommitted: boolean } | null = null;
+  readonly #configListeners = new Set<ConfigurationListener>();
   #ending: Promise<void> | null = null;
   /** The commit index when followers were last told. */
   #toldCommit = 0;
@@ -102,6 +107,8 @@ export class RaftNode<Result> implements Consensus<Result> {
     const { transport } = this.#options;
     transport.onMessage = (message) => this.#receive(message);
     transport.onPeerLost = (peer) => this.#input({ kind: 'peerUnreachable', peer });
+    transport.onRemoved = (by) => this.#options.onRemoved?.(by);
+    this.#tellConfiguration();
     transport.start();
     this.#parts.ticker.start();
     this.#diskWatch?.start();
@@ -204,6 +211,12 @@ export class RaftNode<Result> implements Consensus<Result> {
     return () => this.#roleListeners.delete(listener);
   }
 
+  /** Called when another configuration is in force, and again when it is committed; returns the unsubscriber. */
+  onConfigured(listener: ConfigurationListener): () => void {
+    this.#configListeners.add(listener);
+    return () => this.#configListeners.delete(listener);
+  }
+
   #refusal(): Exclude<ProposeResult<never>, { kind: 'applied' }> | null {
     if (this.#life !== 'running') return { kind: 'notLeader', leader: null };
     if (this.#diskWatch?.isLow === true) return { kind: 'overloaded', limit: 'diskFreeBytesMin' };
@@ -282,6 +295,20 @@ export class RaftNode<Result> implements Consensus<Result> {
       this.#fail(error);
     } finally {
       this.#isStepping = false;
+    }
+    this.#tellConfiguration();
+  }
+
+  /** Who takes part has changed, or can't be taken back any more. */
+  #tellConfiguration(): void {
+    const { configuration: config, isConfigurationCommitted: isCommitted } = this.#core;
+    const told = this.#told;
+    if (this.#life !== 'running' || (told?.config === config && told.isCommitted === isCommitted)) return;
+    this.#told = { config, isCommitted };
+    this.#options.transport.configured?.(config, isCommitted);
+    for (const listener of [...this.#configListeners]) listener(config, isCommitted);
+    if (isCommitted && config.removed?.includes(this.#options.id) === true) {
+      this.#options.onRemoved?.(this.#options.id);
     }
   }
 

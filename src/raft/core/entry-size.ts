@@ -2,14 +2,13 @@ import type { Entry } from './types.ts';
 
 /** What an entry costs besides its payload, so that empty ones do not escape the limits. */
 export const ENTRY_OVERHEAD_BYTES = 32;
-/** What a server's name in a configuration costs, roughly. */
+/** What a server in a configuration costs, roughly: its name and its address, or the memory of it. */
 const CONFIG_MEMBER_BYTES = 64;
 
 /** The bytes by which an entry counts against every limit of {@link RaftConfig}. */
 export function entryBytes(entry: Entry): number {
   if (entry.kind === 'command') return ENTRY_OVERHEAD_BYTES + entry.payload.length;
   if (entry.kind === 'noop') return ENTRY_OVERHEAD_BYTES;
-  return (
-    ENTRY_OVERHEAD_BYTES + CONFIG_MEMBER_BYTES * (entry.config.voters.length + entry.config.learners.length)
-  );
+  const { voters, learners, removed = [] } = entry.config;
+  return ENTRY_OVERHEAD_BYTES + CONFIG_MEMBER_BYTES * (voters.length + learners.length + removed.length);
 }

@@ -77,6 +77,9 @@ export function changeRefusal(from: Configuration, to: Configuration): string | 
   const everybody = new Set([...to.voters, ...to.learners]);
   if (voters.size === 0) return 'a configuration needs a voter';
   if (everybody.size !== to.voters.length + to.learners.length) return 'a server is named twice';
+  // Item 37: it may have voted and forgotten it.
+  const returned = from.removed?.find((id) => everybody.has(id));
+  if (returned !== undefined) return `${returned} was removed before, and ids are not used again`;
   const added = to.voters.filter((id) => !from.voters.includes(id));
   const removed = from.voters.filter((id) => !voters.has(id));
   if (added.length + removed.length > 1) return 'one voter may be added or removed at a time';
@@ -89,7 +92,14 @@ export function addedVoter(from: Configuration, to: Configuration): NodeId | nul
 }
 
 export function sameConfiguration(a: Configuration, b: Configuration): boolean {
-  const same = (x: readonly NodeId[], y: readonly NodeId[]): boolean =>
-    x.length === y.length && x.every((id) => y.includes(id));
-  return same(a.voters, b.voters) && same(a.learners, b.learners);
+  const same = (x: readonly string[], y: readonly string[]): boolean =>
+    x.length === y.length && x.every((text) => y.includes(text));
+  const addresses = ({ addresses = {} }: Configuration): readonly string[] =>
+    Object.entries(addresses).map(([id, address]) => `${id}=${address}`);
+  return (
+    same(a.voters, b.voters) &&
+    same(a.learners, b.learners) &&
+    same(a.removed ?? [], b.removed ?? []) &&
+    same(addresses(a), addresses(b))
+  );
 }

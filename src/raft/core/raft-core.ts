@@ -84,6 +84,14 @@ export class RaftCore {
   get commitIndex(): LogIndex {
     return this.#server.commitIndex;
   }
+  /** In force now; the same object as long as it does not change. */
+  get configuration(): Configuration {
+    return this.#server.membership.current;
+  }
+  /** Whether {@link configuration} can't be taken back any more. */
+  get isConfigurationCommitted(): boolean {
+    return this.#server.membership.currentIndex <= this.#server.commitIndex;
+  }
 
   status(): RaftStatus {
     const server = this.#server;

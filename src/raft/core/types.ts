@@ -34,6 +34,10 @@ export interface HardState {
 export interface Configuration {
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
+  /** Where each member is dialed, as host:port; opaque to the core. Absent or partial: known from elsewhere. */
+  readonly addresses?: Readonly<Record<string, string>>;
+  /** Who was a member once. Their ids are never used again: whoever comes back under one may have forgotten its votes. */
+  readonly removed?: readonly NodeId[];
 }
 
 interface EntryBase {

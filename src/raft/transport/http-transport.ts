@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { UpgradeRouter } from '../../net/upgrade.ts';
-import type { Message, NodeId } from '../core/types.ts';
+import { isMember } from '../core/configuration.ts';
+import type { Configuration, Message, NodeId } from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
 import type { Timers } from '../timers.ts';
 import { TRANSPORT_VERSION } from './codec.ts';
@@ -12,7 +13,9 @@ import {
   HEADER_NODE,
   HEADER_TARGET,
   HEADER_VERSION,
+  parsePeerAddress,
   RAFT_PROTOCOL,
+  REFUSAL_REMOVED,
   TRANSPORT_DEFAULTS,
 } from './transport-settings.ts';
 import type { PeerAddress, TransportSettings } from './transport-settings.ts';
@@ -21,7 +24,10 @@ import type { RaftTransport } from './transport.ts';
 export interface HttpTransportOptions {
   readonly clusterId: string;
   readonly self: NodeId;
-  /** Everybody but `self`; more may come by {@link HttpTransport.setPeer}. */
+  /**
+   * Where peers are dialed by the word of whoever started this server: it counts for more than what the configuration says.
+   * Others come by the configuration, or by {@link HttpTransport.setPeer}.
+   */
   readonly peers: ReadonlyMap<NodeId, PeerAddress>;
   /** Accepts the peers' connections. Its guard checks the token. */
   readonly router: UpgradeRouter;
@@ -39,12 +45,15 @@ export interface HttpTransportOptions {
 export class HttpTransport implements RaftTransport {
   onMessage: ((message: Message) => void) | null = null;
   onPeerLost: ((peer: NodeId) => void) | null = null;
+  onRemoved: ((by: NodeId) => void) | null = null;
   readonly #options: HttpTransportOptions;
   readonly #settings: TransportSettings;
   readonly #addresses: Map<NodeId, PeerAddress>;
   readonly #outbound = new Map<NodeId, PeerConnection>();
   readonly #inbound = new Map<NodeId, InboundConnection>();
   readonly #heardAtMs = new Map<NodeId, number>();
+  /** Members of old: turned away. */
+  #removed: ReadonlySet<NodeId> = new Set();
   #stopAccepting: (() => void) | null = null;
   #cancelPing: (() => void) | null = null;
   #closed = false;
@@ -72,16 +81,33 @@ export class HttpTransport implements RaftTransport {
   setPeer(peer: NodeId, address: PeerAddress | null): void {
     if (peer === this.#options.self || this.#closed) return;
     const known = this.#addresses.get(peer);
+    if (address === null) this.#inbound.get(peer)?.close();
     if (known?.host === address?.host && known?.port === address?.port) return;
     this.#outbound.get(peer)?.close();
     this.#outbound.delete(peer);
     if (address === null) {
       this.#addresses.delete(peer);
-      this.#inbound.get(peer)?.close();
       return;
     }
     this.#addresses.set(peer, address);
     if (this.#stopAccepting !== null) this.#connect(peer, address);
+  }
+
+  configured(config: Configuration, isCommitted: boolean): void {
+    if (this.#closed) return;
+    const { self, peers } = this.#options;
+    for (const peer of [...config.voters, ...config.learners]) {
+      const text = config.addresses?.[peer];
+      const address = peers.get(peer) ?? (text === undefined ? null : parsePeerAddress(text));
+      if (address !== null) this.setPeer(peer, address);
+    }
+    // One that has not joined yet knows nobody by the log, but those it was told of.
+    if (!isCommitted || config.voters.length === 0) return;
+    this.#removed = new Set(config.removed);
+    for (const peer of [...this.#addresses.keys(), ...this.#inbound.keys()]) {
+      // Who was removed itself may hear from the others why.
+      if (!isMember(config, peer) && isMember(config, self)) this.setPeer(peer, null);
+    }
   }
 
   lastContactMs(): ReadonlyMap<NodeId, number | null> {
@@ -98,6 +124,7 @@ export class HttpTransport implements RaftTransport {
     this.#closed = true;
     this.onMessage = null;
     this.onPeerLost = null;
+    this.onRemoved = null;
     this.#stopAccepting?.();
     this.#cancelPing?.();
     for (const connection of this.#outbound.values()) connection.close();
@@ -124,6 +151,9 @@ export class HttpTransport implements RaftTransport {
       log,
       onHeard: () => this.#heard(peer),
       onLost: () => this.onPeerLost?.(peer),
+      onRefused: (reason) => {
+        if (reason === REFUSAL_REMOVED) this.onRemoved?.(peer);
+      },
     });
     this.#outbound.set(peer, connection);
     connection.start();
@@ -168,6 +198,7 @@ export class HttpTransport implements RaftTransport {
     if (target !== self) return `it looks for ${String(target)}, this is ${self}: check the peers' addresses`;
     const node = headers[HEADER_NODE];
     if (typeof node !== 'string' || node === '') return 'it does not say who it is';
+    if (this.#removed.has(node as NodeId)) return REFUSAL_REMOVED;
     if (node === self) return `it calls itself ${self}, as this server does: ids must be unique`;
     return null;
   }

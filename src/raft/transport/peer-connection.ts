@@ -26,6 +26,8 @@ export interface PeerConnectionOptions {
   /** Something arrived from the peer on this connection. */
   readonly onHeard: () => void;
   readonly onLost: () => void;
+  /** The peer will not talk to this server, and says why. */
+  readonly onRefused: (reason: string) => void;
 }
 
 /** The peer sends only pongs and refusals here. */
@@ -142,8 +144,11 @@ export class PeerConnection {
     socket.on('data', (chunk: Buffer) => {
       try {
         for (const frame of decoder.push(chunk)) {
-          if (frame[0] === FRAME_REFUSAL) reason = `refused: ${Buffer.from(frame.subarray(1)).toString()}`;
-          else this.#alive();
+          if (frame[0] === FRAME_REFUSAL) {
+            const said = Buffer.from(frame.subarray(1)).toString();
+            reason = `refused: ${said}`;
+            this.#options.onRefused(said);
+          } else this.#alive();
         }
       } catch (error) {
         socket.destroy(error instanceof Error ? error : undefined);

@@ -36,8 +36,19 @@ export const HEADER_NODE = 'x-clb-node';
 export const HEADER_TARGET = 'x-clb-target';
 export const HEADER_VERSION = 'x-clb-version';
 
+/** What a former member is told that dials; it takes it for the truth (the token, if there is one, was checked). */
+export const REFUSAL_REMOVED = 'it was removed from the cluster';
+
 /** Where a peer is dialed. */
 export interface PeerAddress {
   readonly host: string;
   readonly port: number;
+}
+
+/** Reads host:port as configurations hold it; IPv6 hosts stand in brackets. null: it is none. */
+export function parsePeerAddress(text: string): PeerAddress | null {
+  const colon = text.lastIndexOf(':');
+  const host = text.slice(0, Math.max(0, colon)).replace(/^\[|\]$/g, '');
+  const port = Number(text.slice(colon + 1));
+  return host !== '' && Number.isInteger(port) && port >= 1 && port <= 65_535 ? { host, port } : null;
 }

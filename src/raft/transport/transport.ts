@@ -1,4 +1,4 @@
-import type { Message, NodeId } from '../core/types.ts';
+import type { Configuration, Message, NodeId } from '../core/types.ts';
 
 /**
  * Carries messages between the servers of a cluster: one-way, unreliable. A message may be lost, doubled, delayed or
@@ -13,6 +13,14 @@ export interface RaftTransport {
   onMessage: ((message: Message) => void) | null;
   /** Set before `start`. What was sent to this peer lately may be lost. */
   onPeerLost: ((peer: NodeId) => void) | null;
+  /** Set before `start`. This server is told that it takes no part any more: a peer knows of its removal. */
+  onRemoved?: ((by: NodeId) => void) | null;
+  /**
+   * Who takes part: called before `start`, and whenever that changes. As soon as a configuration is in the log its members
+   * must be reached; those that are no members any more may be forgotten, and turned away, once it is committed. A transport
+   * that finds everybody by itself need not know.
+   */
+  configured?(config: Configuration, isCommitted: boolean): void;
   /** Milliseconds since each peer was last heard of (whatever it sent); null: never. */
   lastContactMs(): ReadonlyMap<NodeId, number | null>;
   /** Drops everything that is queued or under way. Nothing is sent or received afterwards. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asNodeId, asProposalId, asTerm } from '../../../src/raft/core/ids.ts';
-import { changeRefusal } from '../../../src/raft/core/membership.ts';
+import { withAddresses, withLearner, without, withVoter } from '../../../src/raft/core/configuration.ts';
+import { changeRefusal, sameConfiguration } from '../../../src/raft/core/membership.ts';
 import type { Configuration, NodeId, ProposalOutcome } from '../../../src/raft/core/types.ts';
 import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, TestNode, emptyState, ids, voters } from './harness.ts';
 
@@ -35,6 +36,14 @@ describe('a single change', () => {
       assert.ok(changeRefusal(from, to));
     });
   }
+  it('refuses the return of a server that was removed (item 37)', () => {
+    const after = without(from, n3);
+    assert.equal(changeRefusal(from, after), null);
+    assert.match(
+      changeRefusal(after, withLearner(after, n3, 'c:1')) ?? '',
+      /n3 was removed before, and ids are not used again/,
+    );
+  });
   for (const to of [
     voters([n1, n2, n3, n4]),
     voters([n1, n2], [n4]),
@@ -45,6 +54,33 @@ describe('a single change', () => {
       assert.equal(changeRefusal(from, to), null);
     });
   }
+});
+
+describe('the steps of a change', () => {
+  const base: Configuration = { ...voters([n1, n2]), addresses: { n1: 'a:1', n2: 'b:1' } };
+
+  it('add, promote and remove one server, with its address, and remember the one that is gone', () => {
+    const added = withLearner(base, n3, 'c:1');
+    assert.deepEqual(added, {
+      ...voters([n1, n2], [n3]),
+      addresses: { n1: 'a:1', n2: 'b:1', n3: 'c:1' },
+    });
+    const promoted = withVoter(added, n3);
+    assert.deepEqual([promoted.voters, promoted.learners], [[n1, n2, n3], []]);
+    assert.deepEqual(without(promoted, n1), {
+      ...voters([n2, n3]),
+      addresses: { n2: 'b:1', n3: 'c:1' },
+      removed: [n1],
+    });
+  });
+
+  it('move a learner, and write down addresses of members only', () => {
+    const added = withLearner(withLearner(base, n3, 'c:1'), n3, 'd:2');
+    assert.deepEqual([added.learners, added.addresses?.[n3]], [[n3], 'd:2']);
+    assert.deepEqual(withAddresses(voters([n1]), { n1: 'a:1', n9: 'x:1' }).addresses, { n1: 'a:1' });
+    assert.ok(!sameConfiguration(base, withAddresses(base, { n1: 'a:2' })));
+    assert.ok(sameConfiguration(base, withAddresses(base, { n1: 'a:1' })));
+  });
 });
 
 describe('growing', () => {

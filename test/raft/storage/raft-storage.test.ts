@@ -177,7 +177,12 @@ for (const [name, prepare] of Object.entries(stores)) {
           kind: 'config',
           index: at(3),
           term: 1 as Term,
-          config: { ...VOTERS, learners: ['s4' as NodeId] },
+          config: {
+            ...VOTERS,
+            learners: ['s4' as NodeId],
+            addresses: { s4: 'd.lan:3002' },
+            removed: ['s0' as NodeId],
+          },
         };
         const noop: Entry = { kind: 'noop', index: at(1), term: 1 as Term };
         await write({

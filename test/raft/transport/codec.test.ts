@@ -21,6 +21,17 @@ const entries: readonly Entry[] = [
     term: term(7),
     config: { voters: [A, B], learners: ['sörver' as NodeId] },
   },
+  {
+    kind: 'config',
+    index: at(15),
+    term: term(7),
+    config: {
+      voters: [A],
+      learners: [B],
+      addresses: { [A]: 'a.lan:3002', [B]: '[::1]:3004' },
+      removed: ['server0' as NodeId],
+    },
+  },
 ];
 
 const messages: readonly Message[] = [
@@ -44,7 +55,11 @@ const messages: readonly Message[] = [
   {
     kind: 'snapshotChunk',
     ...base,
-    meta: { index: at(100), term: term(6), config: { voters: [A], learners: [B] } },
+    meta: {
+      index: at(100),
+      term: term(6),
+      config: { voters: [A], learners: [B], addresses: { [A]: 'a:1' } },
+    },
     chunk: 3,
     data: Buffer.from('chunk'),
     done: true,
@@ -128,6 +143,26 @@ describe('the codec', () => {
     assert.throws(() => readMessage(append({ prevLogIndex: at(11) }), A, B), /cannot follow/);
     assert.throws(() => readMessage(append({ prevLogTerm: term(7) }), A, B), /impossible term/);
     assert.throws(() => readMessage(append({ term: term(6) }), A, B), /impossible term/);
+  });
+
+  it('refuses configurations whose addresses or former members are none', () => {
+    const refused = (config: object, reason: RegExp): void => {
+      const entry = { kind: 'config', index: at(11), term: term(7), config } as Entry;
+      const bytes = encode({
+        kind: 'append',
+        ...base,
+        prevLogIndex: at(10),
+        prevLogTerm: term(6),
+        entries: [entry],
+        leaderCommit: at(9),
+      });
+      assert.throws(() => readMessage(bytes, A, B), reason);
+    };
+    const members = { voters: [A], learners: [] };
+    refused({ ...members, addresses: { [A]: 3002 } }, /address of server1 is no text/);
+    refused({ ...members, addresses: 'a.lan:3002' }, /addresses must be an object/);
+    refused({ ...members, removed: [1] }, /removed must be at most 1000 names/);
+    refused({ ...members, removed: new Array(1_001).fill('x') }, /removed must be at most 1000 names/);
   });
 
   it('does not believe an entry count that the bytes cannot hold', () => {

@@ -124,6 +124,45 @@ describe('the transport', () => {
     });
   }
 
+  describe('told who takes part', () => {
+    const config = (members: Readonly<Record<string, number>>, removed: readonly NodeId[] = []) => ({
+      voters: Object.keys(members) as NodeId[],
+      learners: [],
+      addresses: Object.fromEntries(Object.entries(members).map(([id, port]) => [id, `127.0.0.1:${port}`])),
+      removed,
+    });
+
+    it('reaches a member it learned of while it runs', async () => {
+      const [hostA, hostB] = [await host(), await host()];
+      const [a, b] = [party(A, hostA, new Map()), party(B, hostB, new Map())];
+      a.transport.configured(config({ [A]: hostA.port, [B]: hostB.port }), false);
+      await sendUntilReceived(a, b);
+    });
+
+    it('dials where it was told at the start rather than where the configuration says', async () => {
+      const [hostA, hostB] = [await host(), await host()];
+      const [a, b] = [party(A, hostA, new Map([[B, hostB.port]])), party(B, hostB, new Map())];
+      a.transport.configured(config({ [A]: hostA.port, [B]: 1 }), true);
+      await sendUntilReceived(a, b);
+    });
+
+    it('keeps a removed one until that is committed, then turns it away and tells it why', async () => {
+      const [a, b, hostA] = await pair();
+      await sendUntilReceived(b, a);
+      const tellers: NodeId[] = [];
+      b.transport.onRemoved = (by) => tellers.push(by);
+      const without = config({ [A]: hostA.port }, [B]);
+      a.transport.configured(without, false);
+      await sendUntilReceived(b, a);
+      assert.deepEqual(tellers, []);
+      a.transport.configured(without, true);
+      await until('the removed one to be told', () => tellers.length > 0);
+      assert.equal(tellers[0], A);
+      assert.deepEqual([...a.transport.lastContactMs().keys()], []);
+      assert.ok(a.lines.some((line) => line.includes('it was removed from the cluster')));
+    });
+  });
+
   it('carries messages both ways, in order', async () => {
     const [a, b] = await pair();
     await connected(a, b);
