@@ -21,6 +21,11 @@ export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) invariantBroken(message);
 }
 
+/** The value, where the types cannot know that there must be one. */
+export function present<T>(value: T | null | undefined, what: string): T {
+  return value ?? invariantBroken(`${what} is missing`);
+}
+
 /** Ends an exhaustive switch. */
 export function unreachable(value: never): never {
   invariantBroken(`unreachable: ${JSON.stringify(value)}`);

@@ -1,5 +1,5 @@
 /** The follower's side of replication: appends, heartbeats, snapshots (§5.3, §7). */
-import { invariantBroken } from './assert.ts';
+import { invariantBroken, present } from './assert.ts';
 import { minIndex, plus } from './ids.ts';
 import { heardFromLeader } from './roles.ts';
 import type { Server } from './server.ts';
@@ -51,7 +51,9 @@ function isFresh(server: Server, entry: Entry): boolean {
 
 function refuse(server: Server, m: MessageOf<'append'>): void {
   const hintIndex = server.log.lastAtMost(m.prevLogIndex, m.prevLogTerm);
-  const hintTerm = server.log.term(hintIndex);
+  // An append is only refused from the commit index on, and what is committed there has a term ≤ prevLogTerm: so the
+  // place found is not before the commit index, and its term is known.
+  const hintTerm = present(server.log.term(hintIndex), 'the term of the hint');
   server.out.send({
     kind: 'appendRejected',
     from: server.id,
@@ -59,8 +61,7 @@ function refuse(server: Server, m: MessageOf<'append'>): void {
     term: server.currentTerm,
     rejectedIndex: m.prevLogIndex,
     hintIndex,
-    // Not known any more means compacted, thus committed, thus in the leader's log: any term of that log will do.
-    hintTerm: hintTerm ?? m.prevLogTerm,
+    hintTerm,
   });
 }
 

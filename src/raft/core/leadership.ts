@@ -1,4 +1,4 @@
-import { INDEX_ZERO } from './ids.ts';
+import { present } from './assert.ts';
 import { PendingProposals } from './pending-proposals.ts';
 import { Progress } from './progress.ts';
 import { reachedByMajority } from './quorum.ts';
@@ -44,9 +44,7 @@ export class Leadership {
 
   /** The greatest index that a majority of `voters` has durably; `ownIndex`: what this server has. */
   majorityMatch(voters: readonly NodeId[], ownIndex: LogIndex): number {
-    return reachedByMajority(voters, (id) =>
-      id === this.#config.id ? ownIndex : (this.peers.get(id)?.matchIndex ?? INDEX_ZERO),
-    );
+    return reachedByMajority(voters, (id) => (id === this.#config.id ? ownIndex : this.#peer(id).matchIndex));
   }
 
   /** The newest read round that a majority of `voters` has answered. */
@@ -62,9 +60,13 @@ export class Leadership {
     return (
       reachedByMajority(voters, (id) => {
         if (id === this.#config.id) return 1;
-        const peer = this.peers.get(id);
-        return peer !== undefined && peer.ticksSinceContact < limit ? 1 : 0;
+        return this.#peer(id).ticksSinceContact < limit ? 1 : 0;
       }) === 1
     );
+  }
+
+  /** Every other member of the configuration in force is tracked. */
+  #peer(id: NodeId): Progress {
+    return present(this.peers.get(id), 'a voter that is not tracked');
   }
 }

@@ -1,5 +1,5 @@
 /** A leader's life: its beginning, its ticks, proposals, the transfer of the lead, its end. */
-import { assert } from './assert.ts';
+import { assert, present } from './assert.ts';
 import { ENTRY_OVERHEAD_BYTES } from './entry-size.ts';
 import { next, plus } from './ids.ts';
 import { Leadership } from './leadership.ts';
@@ -56,17 +56,17 @@ export function isDiskStalled(server: Server): boolean {
 /** Commands for the log. Each gets its outcome at once; the accepted ones get consecutive indexes. */
 export function onPropose(server: Server, proposals: Extract<Input, { kind: 'propose' }>['proposals']): void {
   const { leadership } = server;
+  if (leadership === null) {
+    for (const { id } of proposals) refused(server, id, { kind: 'notLeader', leader: server.leader });
+    return;
+  }
   const entries: Entry[] = [];
   let bytes = 0;
   for (const { id, payload } of proposals) {
     const size = ENTRY_OVERHEAD_BYTES + payload.length;
-    const refusal = refusalOf(server, leadership, payload, bytes + size, size);
-    if (refusal !== null || leadership === null) {
-      server.out.effect({
-        kind: 'proposalOutcome',
-        id,
-        outcome: refusal ?? { kind: 'notLeader', leader: server.leader },
-      });
+    const limit = limitReached(server, leadership, payload, bytes + size, size);
+    if (limit !== null) {
+      refused(server, id, { kind: 'overloaded', limit });
       continue;
     }
     bytes += size;
@@ -78,36 +78,33 @@ export function onPropose(server: Server, proposals: Extract<Input, { kind: 'pro
   if (entries.length > 0) appendAsLeader(server, entries);
 }
 
-function refusalOf(
+/** @returns which limit refuses a proposal of `size` bytes, `bytes` together with those of this step before it; or null */
+function limitReached(
   server: Server,
-  leadership: Leadership | null,
+  leadership: Leadership,
   payload: Uint8Array,
   bytes: number,
   size: number,
-): ProposalOutcome | null {
+): string | null {
   const { config } = server;
-  if (leadership === null) return { kind: 'notLeader', leader: server.leader };
-  if (payload.length > config.proposalBytesMax) return { kind: 'overloaded', limit: 'proposalBytesMax' };
-  if (leadership.transfer !== null) return { kind: 'overloaded', limit: 'leadership is being transferred' };
+  if (payload.length > config.proposalBytesMax) return 'proposalBytesMax';
+  if (leadership.transfer !== null) return 'leadership is being transferred';
   const total = leadership.uncommittedBytes + bytes;
   // One is always allowed, or a proposal larger than the limit could never pass.
   const isOnly = total === size;
-  if (!isOnly && total > config.uncommittedBytesMax)
-    return { kind: 'overloaded', limit: 'uncommittedBytesMax' };
-  return null;
+  return !isOnly && total > config.uncommittedBytesMax ? 'uncommittedBytesMax' : null;
 }
 
 /** A change of membership, in force as soon as it is in the log (thesis §4.1). */
 export function onProposeConfig(server: Server, id: ProposalId, config: Configuration): void {
   const { leadership } = server;
   if (leadership === null) {
-    const outcome = { kind: 'notLeader', leader: server.leader } as const;
-    server.out.effect({ kind: 'proposalOutcome', id, outcome });
+    refused(server, id, { kind: 'notLeader', leader: server.leader });
     return;
   }
   const refusal = configRefusal(server, leadership, config);
   if (refusal !== null) {
-    server.out.effect({ kind: 'proposalOutcome', id, outcome: { kind: 'overloaded', limit: refusal } });
+    refused(server, id, { kind: 'overloaded', limit: refusal });
     return;
   }
   const index = next(server.log.lastIndex);
@@ -135,6 +132,10 @@ function configRefusal(server: Server, leadership: Leadership, config: Configura
   return null;
 }
 
+function refused(server: Server, id: ProposalId, outcome: ProposalOutcome): void {
+  server.out.effect({ kind: 'proposalOutcome', id, outcome });
+}
+
 function appended(server: Server, id: ProposalId, index: Entry['index']): void {
   const outcome = { kind: 'appended', index, term: server.currentTerm } as const;
   server.out.effect({ kind: 'proposalOutcome', id, outcome });
@@ -144,8 +145,8 @@ function appended(server: Server, id: ProposalId, index: Entry['index']): void {
 export function onTransferLeadership(server: Server, to: NodeId): void {
   const { leadership } = server;
   if (leadership === null || to === server.id || !server.membership.isVoter(to)) return;
-  const peer = leadership.peers.get(to);
-  if (peer === undefined || leadership.transfer?.to === to) return;
+  if (leadership.transfer?.to === to) return;
+  const peer = present(leadership.peers.get(to), 'a voter that is not tracked');
   leadership.transfer = { to, startedAtTick: server.tick };
   transferIfCaughtUp(server, to, peer);
 }

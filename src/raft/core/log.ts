@@ -6,7 +6,7 @@
  *
  * Entries are never changed once they are in; arrays handed out are copies.
  */
-import { assert, invariantBroken } from './assert.ts';
+import { assert, invariantBroken, present } from './assert.ts';
 import { entryBytes } from './entry-size.ts';
 import { INDEX_ZERO, TERM_ZERO, next, plus, previous } from './ids.ts';
 import type { Entry, LogIndex, SnapshotMeta, Term } from './types.ts';
@@ -48,10 +48,8 @@ export class RaftLog {
     return plus(this.#first, this.#entries.length - 1);
   }
   get lastTerm(): Term {
-    const last = this.#entries.at(-1);
-    if (last !== undefined) return last.term;
     // The log is empty only directly after its snapshot (or at the very start).
-    return this.#anchorTerm ?? this.#snapshotTerm;
+    return this.#entries.at(-1)?.term ?? this.#snapshotTerm;
   }
   get snapshotIndex(): LogIndex {
     return this.#snapshotIndex;
@@ -62,8 +60,7 @@ export class RaftLog {
     const entry = this.#entries[index - this.#first];
     if (entry !== undefined) return entry.term;
     if (index === this.#snapshotIndex) return this.#snapshotTerm;
-    if (index === this.#first - 1) return this.#anchorTerm;
-    return index === INDEX_ZERO ? TERM_ZERO : null;
+    return index === this.#first - 1 ? this.#anchorTerm : null;
   }
 
   matches(index: LogIndex, term: Term): boolean {
@@ -95,9 +92,7 @@ export class RaftLog {
     let bytes = 0;
     let stop = start;
     for (; stop < end; stop++) {
-      const entry = this.#entries[stop];
-      if (entry === undefined) break;
-      bytes += entryBytes(entry);
+      bytes += entryBytes(present(this.#entries[stop], 'an entry within the log'));
       if (bytes > bytesMax && stop > start) break;
     }
     return this.#entries.slice(start, stop);

@@ -1,3 +1,4 @@
+import { assert } from './assert.ts';
 import { minIndex } from './ids.ts';
 import type { Effect, Entry, HardState, LogIndex, Message } from './types.ts';
 
@@ -36,11 +37,12 @@ export class Outbox {
 
   logTruncated(from: LogIndex): void {
     this.#truncateFrom = this.#truncateFrom === null ? from : minIndex(this.#truncateFrom, from);
-    this.#append = this.#append.filter((entry) => entry.index < from);
+    assert(this.#append.length === 0, 'a step truncates before it appends');
   }
 
   logAppended(entries: readonly Entry[]): void {
-    this.#append = this.#append.length === 0 ? entries : [...this.#append, ...entries];
+    assert(this.#append.length === 0, 'a step appends once');
+    this.#append = entries;
   }
 
   /** What has to be written, or null. Asking clears it. */

@@ -1,4 +1,5 @@
 /** Majorities (§5.2, §5.4.2). */
+import { present } from './assert.ts';
 import type { NodeId } from './types.ts';
 
 /** How many of `voterCount` are a majority. */
@@ -13,5 +14,5 @@ export function majority(voterCount: number): number {
 export function reachedByMajority(voters: readonly NodeId[], valueOf: (id: NodeId) => number): number {
   if (voters.length === 0) return 0;
   const values = voters.map(valueOf).sort((a, b) => b - a);
-  return values[majority(voters.length) - 1] ?? 0;
+  return present(values[majority(voters.length) - 1], 'what a majority has reached');
 }

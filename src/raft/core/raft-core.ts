@@ -295,13 +295,13 @@ export class RaftCore {
     peer.ticksSinceContact = 0;
     switch (m.kind) {
       case 'appendAccepted':
-        onAppendAccepted(server, leadership, m);
+        onAppendAccepted(server, peer, m);
         break;
       case 'appendRejected':
-        onAppendRejected(server, leadership, m);
+        onAppendRejected(server, peer, m);
         break;
       case 'heartbeatAck':
-        onHeartbeatAck(server, leadership, m);
+        onHeartbeatAck(server, leadership, peer, m);
         resumeSending(server, m.from, peer);
         break;
       case 'snapshotAck':

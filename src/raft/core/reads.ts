@@ -1,6 +1,7 @@
 /** Linearizable reads: asked here, forwarded to the leader, answered by a round of heartbeats (thesis §6.4). */
 import { asLogIndex } from './ids.ts';
 import type { Leadership } from './leadership.ts';
+import type { Progress } from './progress.ts';
 import type { PendingRead } from './read-rounds.ts';
 import { broadcastHeartbeat, hasCommittedInTerm } from './replication.ts';
 import type { Server } from './server.ts';
@@ -42,9 +43,12 @@ export function onReadIndexResponse(server: Server, m: MessageOf<'readIndexRespo
   else server.out.effect({ kind: 'readReady', readId, index: m.index });
 }
 
-export function onHeartbeatAck(server: Server, leadership: Leadership, m: MessageOf<'heartbeatAck'>): void {
-  const peer = leadership.peers.get(m.from);
-  if (peer === undefined) return;
+export function onHeartbeatAck(
+  server: Server,
+  leadership: Leadership,
+  peer: Progress,
+  m: MessageOf<'heartbeatAck'>,
+): void {
   if (m.round > peer.ackedRound) peer.ackedRound = m.round;
   if (leadership.reads.isRunning) confirmReads(server);
 }

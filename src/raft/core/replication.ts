@@ -13,11 +13,10 @@ type MessageOf<K extends Message['kind']> = Extract<Message, { kind: K }>;
 export function appendAsLeader(server: Server, entries: readonly Entry[]): void {
   const leadership = server.leading();
   for (const entry of entries) leadership.uncommittedBytes += entryBytes(entry);
+  // A new follower's next entry is the first of these, not the one after.
+  const first = next(server.log.lastIndex);
   const { configChanged } = server.appendToLog(entries);
-  if (configChanged) {
-    // The followers' next entry is the first of these, not the one after.
-    leadership.trackMembers(server.membership.current, entries[0]?.index ?? next(server.log.lastIndex));
-  }
+  if (configChanged) leadership.trackMembers(server.membership.current, first);
   broadcastAppend(server);
 }
 
@@ -102,13 +101,7 @@ function startSnapshot(server: Server, id: NodeId, peer: Progress): void {
 }
 
 /** Figure 2: "If successful: update nextIndex and matchIndex". */
-export function onAppendAccepted(
-  server: Server,
-  leadership: Leadership,
-  m: MessageOf<'appendAccepted'>,
-): void {
-  const peer = leadership.peers.get(m.from);
-  if (peer === undefined) return;
+export function onAppendAccepted(server: Server, peer: Progress, m: MessageOf<'appendAccepted'>): void {
   assert(m.matchIndex <= server.log.lastIndex, 'a follower acknowledged what the leader does not have');
   const isNews = peer.accepted(m.matchIndex);
   if (peer.state === 'probe' && m.matchIndex === peer.matchIndex) peer.toReplicate();
@@ -127,13 +120,7 @@ function canAppendTo(server: Server, peer: Progress): boolean {
  * ≤ prevLogTerm; beyond this leader's own last entry with a term ≤ THAT term, the logs can't agree either, since terms
  * never fall along a log. So each answer skips a whole term on both sides.
  */
-export function onAppendRejected(
-  server: Server,
-  leadership: Leadership,
-  m: MessageOf<'appendRejected'>,
-): void {
-  const peer = leadership.peers.get(m.from);
-  if (peer === undefined) return;
+export function onAppendRejected(server: Server, peer: Progress, m: MessageOf<'appendRejected'>): void {
   const agreeing = server.log.lastAtMost(m.hintIndex, m.hintTerm);
   if (peer.rejected(m.rejectedIndex, agreeing)) sendEntries(server, m.from, peer);
 }
@@ -146,10 +133,8 @@ export function resumeSending(server: Server, id: NodeId, peer: Progress): void 
     sendEntries(server, id, peer);
     return;
   }
-  if (peer.matchIndex >= server.log.lastIndex) return;
-  if (!peer.inflights.full && peer.nextIndex <= server.log.lastIndex) sendEntries(server, id, peer);
-  // An empty append is refused if an earlier one was lost, even when the window is full or all was sent.
-  else sendAppend(server, id, peer, 'empty');
+  // In replicate either all was sent or the window is full. An empty append is refused if an earlier one was lost.
+  if (peer.matchIndex < server.log.lastIndex) sendAppend(server, id, peer, 'empty');
 }
 
 /**

@@ -19,7 +19,7 @@ export function becomeFollower(server: Server, term: Term, leader: NodeId | null
   server.role = role;
   server.leader = leader;
   if (newTerm || newLeader) failForwardedReads(server);
-  server.writes.dropGated(server.currentTerm, false);
+  server.writes.dropGated(server.currentTerm);
 }
 
 /** A message only a leader sends came in the current term. */
@@ -47,7 +47,7 @@ export function becomeCandidate(server: Server): void {
   assert(server.role !== 'leader', 'a leader does not stand');
   assert(server.restingRole() === 'follower', 'only voters stand');
   server.enterTerm(next(server.currentTerm), server.id);
-  server.writes.dropGated(server.currentTerm, false);
+  server.writes.dropGated(server.currentTerm);
   server.role = 'candidate';
   server.leader = null;
   server.votes = new VoteTally();
@@ -56,9 +56,9 @@ export function becomeCandidate(server: Server): void {
   failForwardedReads(server);
 }
 
-/** The configuration changed, or was committed: a voter may have become a learner, or the other way round. */
+/** For all but leaders, whose end comes first. The configuration changed, or was committed: a voter may have become a learner, or the other way round. */
 export function adoptRestingRole(server: Server): void {
-  if (server.role === 'leader') return;
+  assert(server.role !== 'leader', 'a leader rests when it has stepped down');
   const resting = server.restingRole();
   const isCampaigning = server.role === 'candidate' || server.role === 'preCandidate';
   if (resting === 'learner' || !isCampaigning) server.role = resting;

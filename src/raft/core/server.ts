@@ -2,7 +2,7 @@
  * The state of one server (Figure 2), and the few changes that keep its parts consistent with one another. What to do
  * about messages and time is in the files that import this one.
  */
-import { assert, invariantBroken } from './assert.ts';
+import { assert, invariantBroken, present } from './assert.ts';
 import { entryBytes } from './entry-size.ts';
 import { ForwardedReads } from './forwarded-reads.ts';
 import { FIRST_INDEX, maxIndex, minIndex, next, plus } from './ids.ts';
@@ -96,7 +96,7 @@ export class Server {
 
   /** The state of a leader; only for code that runs on leaders. */
   leading(): Leadership {
-    return this.leadership ?? invariantBroken(`${this.id} is ${this.role}, not leader`);
+    return present(this.leadership, 'the leadership of a leader');
   }
 
   /** Enters a newer term (Figure 2, "rules for all servers"): no vote yet, and old promises are void. */
@@ -125,9 +125,7 @@ export class Server {
 
   /** Drops `from` and what follows. Committed entries can't go (§5.4.3). */
   truncateLog(from: LogIndex): void {
-    if (from <= this.commitIndex) {
-      invariantBroken(`conflict at ${from}, which is committed (commitIndex ${this.commitIndex})`);
-    }
+    assert(from > this.commitIndex, 'truncates what is committed');
     assert(this.leadership === null, 'a leader never overwrites its log (§5.3)');
     this.log.truncate(from);
     this.writes.truncated(from);
@@ -148,8 +146,8 @@ export class Server {
     const through = minIndex(this.commitIndex, this.writes.durableIndex);
     if (this.handedOutIndex >= through) return [];
     const room = this.config.unappliedBytesMax - this.unappliedBytes;
-    if (room <= 0 && this.unappliedBytes > 0) return [];
-    const entries = this.log.rangeBySize(next(this.handedOutIndex), through, Math.max(0, room));
+    if (room <= 0) return [];
+    const entries = this.log.rangeBySize(next(this.handedOutIndex), through, room);
     for (const entry of entries) this.unappliedBytes += entryBytes(entry);
     this.handedOutIndex = plus(this.handedOutIndex, entries.length);
     return entries;

@@ -87,11 +87,9 @@ export class Writes {
     return this.#release(id);
   }
 
-  /** Forgets what was promised in an earlier term, or as a candidate that is none any more. */
-  dropGated(term: Term, isCandidate: boolean): void {
-    this.#gated = this.#gated.filter(
-      ({ message }) => message.term >= term && (isCandidate || message.kind !== 'voteRequest'),
-    );
+  /** Forgets what was promised in an earlier term, or asked for by a candidate that is none any more. */
+  dropGated(term: Term): void {
+    this.#gated = this.#gated.filter(({ message }) => message.term >= term && message.kind !== 'voteRequest');
   }
 
   #release(id: WriteId): Message[] {
