@@ -81,12 +81,39 @@ export function taskRequest(flags: TaskFlags, words: readonly string[]): TaskReq
   if (flags.interpreter !== undefined && flags.file === undefined) {
     throw usageError('--interpreter goes with a script (-f FILE)');
   }
+  return {
+    ...given({
+      script: flags.file === undefined ? undefined : readScript(flags.file),
+      command: words.length === 0 ? undefined : [...words],
+      interpreter: flags.interpreter,
+      stdin: flags.stdin === true ? readText(0, 'stdin') : undefined,
+    }),
+    ...commonFields(flags),
+  };
+}
+
+/**
+ * What the flags say of every task of a batch.
+ * @throws CliError (usage) for flags that name what its lines name.
+ */
+export async function batchDefaults(
+  flags: TaskFlags,
+  context: { readonly clb: () => Promise<Clb> },
+): Promise<TaskRequest> {
+  const single = [
+    [flags.file, '-f'],
+    [flags.interpreter, '--interpreter'],
+    [flags.stdin, '--stdin'],
+  ].find(([value]) => value !== undefined);
+  if (single !== undefined) throw usageError(`${String(single[1])} does not go with --batch`);
+  const after =
+    flags.after === undefined ? {} : { after: await resolveAfter(await context.clb(), flags.after) };
+  return { ...commonFields(flags), ...after };
+}
+
+function commonFields(flags: TaskFlags): TaskRequest {
   return given({
-    script: flags.file === undefined ? undefined : readScript(flags.file),
-    command: words.length === 0 ? undefined : [...words],
-    interpreter: flags.interpreter,
     name: flags.name,
-    stdin: flags.stdin === true ? readText(0, 'stdin') : undefined,
     env: flags.env,
     cwd: flags.cwd,
     timeoutMs: flags.timeout,
@@ -105,7 +132,7 @@ export function taskRequest(flags: TaskFlags, words: readonly string[]): TaskReq
 type Optional<T> = { readonly [K in keyof T]: T[K] | undefined };
 
 /** Without the fields that were not given: the cluster's defaults are its own. */
-function given(fields: Optional<TaskRequest>): TaskRequest {
+function given(fields: Partial<Optional<TaskRequest>>): TaskRequest {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
@@ -120,7 +147,8 @@ function readScript(file: string): string {
   return script;
 }
 
-function readText(source: string | number, what: string): string {
+/** @throws CliError (usage) where it can't be read or is not UTF-8. */
+export function readText(source: string | number, what: string): string {
   let bytes: Buffer;
   try {
     bytes = readFileSync(source);

@@ -1,4 +1,5 @@
 /** Where a command's words go: data to stdout, messages to stderr. */
+import { Progress } from './progress.ts';
 import type { Column } from './table.ts';
 import { table } from './table.ts';
 
@@ -19,6 +20,7 @@ export class Terminal {
   readonly format: Format;
   readonly quiet: boolean;
   readonly #color: boolean;
+  #progress: Progress | null = null;
 
   constructor(options: TerminalOptions) {
     this.format = options.format;
@@ -37,17 +39,32 @@ export class Terminal {
 
   /** One line of data. */
   line(text: string): void {
+    this.#progress?.hide();
     process.stdout.write(`${text}\n`);
   }
 
   /** A message for the person at the terminal; `-q` leaves it out. */
   note(text: string): void {
+    this.#progress?.hide();
     if (!this.quiet) process.stderr.write(`${text}\n`);
   }
 
   /** A message that matters even with `-q`. */
   warn(text: string): void {
+    this.#progress?.hide();
     process.stderr.write(`clb: ${text}\n`);
+  }
+
+  /** Shows how far something is, until {@link endProgress}. */
+  progress(what: string, total: number): Progress {
+    this.endProgress();
+    this.#progress = new Progress({ what, total, output: process.stderr, quiet: this.quiet });
+    return this.#progress;
+  }
+
+  endProgress(): void {
+    this.#progress?.hide();
+    this.#progress = null;
   }
 
   /** A list in the format asked for; `id` is what `-q` prints of a row. */

@@ -1,5 +1,6 @@
 /** What the commands have in common that end with a task's own exit code. */
 import type { TaskView } from '../api/tasks.ts';
+import type { Context } from './context.ts';
 import { CliError, exitCodeOfError, explain } from './exit-code.ts';
 import { taskExit } from './format.ts';
 import type { Terminal } from './terminal.ts';
@@ -11,6 +12,29 @@ export async function asTaskRunner<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new CliError(exitCodeOfError(error, true), explain(error).join('\n'), { cause: error });
   }
+}
+
+/** Waits for all of a batch, with a bar; resolves with them in their order. Tells of those that did not succeed. */
+export async function waitForTasks(
+  context: Context,
+  tasks: readonly TaskView[],
+  signal: AbortSignal,
+): Promise<readonly TaskView[]> {
+  const { terminal } = context;
+  const clb = await context.clb();
+  const progress = terminal.progress('final', tasks.length);
+  const finals = await Promise.all(
+    tasks.map(async (task) => {
+      const final = await clb.wait(task, { signal });
+      progress.step(final.status !== 'succeeded');
+      if (terminal.format === 'jsonl' && !terminal.quiet) terminal.line(JSON.stringify(final));
+      else tellEnd(terminal, final);
+      return final;
+    }),
+  ).finally(() => terminal.endProgress());
+  if (terminal.format === 'json' && !terminal.quiet) terminal.json(finals);
+  terminal.note(`clb: ${progress.summary()}`);
+  return finals;
 }
 
 /** Says on stderr how a task ended, unless it simply succeeded. */

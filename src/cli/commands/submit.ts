@@ -5,19 +5,20 @@ import { onRun, type Context } from '../context.ts';
 import { exitCodeOfTask } from '../exit-code.ts';
 import { interruptible } from '../interrupt.ts';
 import { streamTask } from '../live-output.ts';
+import { submitBatch, type BatchFlags } from '../submit-batch.ts';
 import { addTaskOptions, resolveAfter, taskRequest, type TaskFlags } from '../task-flags.ts';
 import type { Terminal } from '../terminal.ts';
 import { asTaskRunner, tellEnd } from '../waiting.ts';
-
-interface SubmitFlags extends TaskFlags {
-  readonly wait?: true;
-}
 
 export function addSubmit(program: Command): void {
   const submit = addTaskOptions(program.command('submit'))
     .summary('give the cluster a task')
     .description('Give the cluster a task. Prints its id once a majority of the servers has it on disk.')
     .option('--wait', "wait until it is final, print its result, and exit with the task's own code")
+    .option(
+      '--batch <file>',
+      'a task a line (- reads them from stdin): JSON, a shell command, or an argument of the command after --',
+    )
     .addHelpText(
       'after',
       `
@@ -26,10 +27,21 @@ Examples:
   clb submit -f job.py --timeout 5m --max-attempts 3
   clb submit --label team=ml --constraint gpu=yes --memory 2G -f train.py
   echo 'print(6 * 7)' | clb submit -f - --wait
-  id=$(clb submit -q -- make test) && clb wait $id`,
+  id=$(clb submit -q -- make test) && clb wait $id
+
+Many at once (every line a task; the other flags hold for all of them):
+  clb submit --batch tasks.jsonl                        {"script":"print(1)","priority":80}
+  clb submit --batch commands.txt --timeout 5m          convert in.png out.jpg
+  ls *.png | clb submit --batch - -- convert {} {}.jpg  a line stands in place of {}
+  clb submit --batch tasks.jsonl --idempotency-key sweep-7   to go on after an interruption`,
     );
   onRun(submit, async (context, command) => {
-    const flags = command.opts<SubmitFlags>();
+    const flags = command.opts<BatchFlags>();
+    const { batch } = flags;
+    if (batch !== undefined) {
+      const all = (): Promise<number> => submitBatch(context, { ...flags, batch }, command.args);
+      return flags.wait === true ? asTaskRunner(all) : all();
+    }
     const request = taskRequest(flags, command.args);
     if (flags.wait === true) return asTaskRunner(() => submitAndWait(context, flags, request));
     const task = await submitOnce(context, flags, request);
