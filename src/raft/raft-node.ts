@@ -88,10 +88,11 @@ export class RaftNode<Result> implements Consensus<Result> {
   static async open<Result>(options: RaftNodeOptions<Result>): Promise<RaftNode<Result>> {
     const { kv, clusterId, id, bootstrap, machine } = options;
     try {
-      const { storage, recovered } = await KvRaftStorage.open(kv, {
+      const { storage, recovered, warnings } = await KvRaftStorage.open(kv, {
         identity: { clusterId, nodeId: id },
         bootstrap,
       });
+      for (const warning of warnings) options.log.warn(`raft: ${warning}`);
       await machine.restore(recovered.snapshot, storage.readSnapshot(), storage.machine);
       return new RaftNode(options, storage, recovered);
     } catch (error) {

@@ -31,6 +31,9 @@ export interface RaftSettings {
   /** Entries are applied for at most this long before other events get their turn. */
   readonly applySliceMs: number;
 
+  /** How long the superblock may stay behind the log (docs/storage.md); for term and vote it never does. */
+  readonly superblockLagMs: number;
+
   /** With less free space than this the node refuses proposals and hands over the lead, before a write can fail. */
   readonly diskFreeBytesMin: number;
   readonly diskCheckMs: number;
@@ -68,6 +71,7 @@ export const RAFT_DEFAULTS: RaftSettings = {
   pendingReadsMax: 10_000,
   waitingProposalsMax: 100_000,
   applySliceMs: 5,
+  superblockLagMs: 100,
   diskFreeBytesMin: 128 * 1024 * 1024,
   diskCheckMs: 1_000,
   snapshotEveryEntries: 100_000,

@@ -153,6 +153,7 @@ function settingsOf(weather: Weather): RaftSettings {
     trailingBytes: NEVER,
     chunkResendMs: 60,
     chunkResendsMax: 6,
+    superblockLagMs: 10 * tickMs,
     diskFreeBytesMin: 0,
     diskCheckMs: 1_000_000,
   };

@@ -10,19 +10,38 @@ import type { KvOp, KvRange, KvStore, KvView } from '../../src/raft/storage/kv-s
 import { MemoryKv, type MemoryDisk } from '../../src/raft/storage/memory-kv.ts';
 import { decodeHard, decodeSnapshot, HARD_STATE_KEY, SNAPSHOT_KEY } from '../../src/raft/storage/records.ts';
 import { unseal } from '../../src/raft/storage/sealed-record.ts';
+import { SLOT_BYTES, type Slot, type SlotFile } from '../../src/raft/storage/slot-file.ts';
 import { asLogIndex, asTerm } from '../../src/raft/core/ids.ts';
 import type { DurableState } from './durable-state.ts';
 import type { Surroundings } from './host.ts';
 
 /** Of the writes under way when a process dies, those that reach the disk all the same. */
 const DONE_ANYWAY_RATE = 0.5;
+/** Of the slots that were being written and have changed, those of which only a part has. */
+const TORN_RATE = 0.5;
+/** A slot's content is about so long. */
+const SLOT_TORN_BYTES_MAX = 300;
 const LOG_PREFIX = 'log!';
+/** Of the starts, those at which a copy is put aside. */
+const OLDER_COPY_RATE = 0.3;
+/** So many of the last batches can be undone, to see whether their loss is noticed. */
+const UNDO_BATCHES_MAX = 6;
+
+type Slots = readonly [Uint8Array, Uint8Array];
+
+/** What each key of a batch held before it. */
+type Undo = ReadonlyMap<string, Uint8Array | undefined>;
 
 /** What survives crashes. Knows of the stored format only what the history asks about. */
 export class SimDisk implements DurableState {
   readonly records: MemoryDisk = new Map();
   /** What stood under keys of the log before. */
   readonly replaced: MemoryDisk = new Map();
+  /** The superblock's file, beside the records. */
+  slots: Slots | null = null;
+  /** The records as they were at an earlier start. */
+  olderCopy: MemoryDisk | null = null;
+  readonly #undo: Undo[] = [];
   hardState: HardState = { currentTerm: asTerm(0), votedFor: null };
   snapshotIndex: LogIndex = asLogIndex(0);
   readonly #packs = new Map<string, { readonly first: number; readonly last: number }>();
@@ -38,9 +57,26 @@ export class SimDisk implements DurableState {
     return this.#terms.get(index) ?? null;
   }
 
+  /** The records as they would be without the last `batches`; null if that is further back than is known. */
+  withoutLast(batches: number): MemoryDisk | null {
+    if (batches > this.#undo.length) return null;
+    const records: MemoryDisk = new Map(this.records);
+    for (const undo of this.#undo.slice(-batches).reverse()) {
+      for (const [key, value] of undo) {
+        if (value === undefined) records.delete(key);
+        else records.set(key, value);
+      }
+    }
+    return records;
+  }
+
   write(ops: readonly KvOp[]): void {
+    const undo = new Map<string, Uint8Array | undefined>();
+    this.#undo.push(undo);
+    if (this.#undo.length > UNDO_BATCHES_MAX) this.#undo.shift();
     for (const op of ops) {
       const old = this.records.get(op.key);
+      if (!undo.has(op.key)) undo.set(op.key, old);
       if (old !== undefined && op.key.startsWith(LOG_PREFIX)) this.replaced.set(op.key, old);
       if (op.kind === 'put') this.records.set(op.key, new Uint8Array(op.value));
       else this.records.delete(op.key);
@@ -72,8 +108,75 @@ export class SimDisk implements DurableState {
   }
 }
 
+/** The superblock's file as one life of a process sees it. A crash leaves a slot that was being written old, new, or torn. */
+class SimSlotFile implements SlotFile {
+  readonly name = 'the simulated superblock';
+  readonly #disk: SimDisk;
+  readonly #around: Surroundings;
+  #underWay: { readonly slots: Slots; readonly slot: Slot | null } | null = null;
+  #isDead = false;
+
+  constructor(disk: SimDisk, around: Surroundings) {
+    this.#disk = disk;
+    this.#around = around;
+  }
+
+  read(): Promise<Slots | null> {
+    return Promise.resolve(this.#disk.slots);
+  }
+
+  create(content: Uint8Array): Promise<void> {
+    const slot = padded(content);
+    return this.#write([slot, slot], null);
+  }
+
+  write(slot: Slot, content: Uint8Array): Promise<void> {
+    const { slots } = this.#disk;
+    if (slots === null) throw new Error('no superblock to write to');
+    return this.#write(slot === 0 ? [padded(content), slots[1]] : [slots[0], padded(content)], slot);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  kill(): void {
+    this.#isDead = true;
+    const underWay = this.#underWay;
+    if (underWay === null || !this.#around.random.chance(DONE_ANYWAY_RATE)) return;
+    const { slots, slot } = underWay;
+    this.#disk.slots = slots;
+    if (slot === null || !this.#around.random.chance(TORN_RATE)) return;
+    this.#around.trace('disk', `slot ${String(slot)} of the superblock is torn`);
+    const torn = new Uint8Array(slots[slot]);
+    torn.fill(0, this.#around.random.below(SLOT_TORN_BYTES_MAX));
+    this.#disk.slots = slot === 0 ? [torn, slots[1]] : [slots[0], torn];
+  }
+
+  #write(slots: Slots, slot: Slot | null): Promise<void> {
+    if (this.#isDead) return new Promise(() => undefined);
+    if (this.#underWay !== null) throw new Error('the superblock is being written already');
+    this.#underWay = { slots, slot };
+    return new Promise((resolve) => {
+      this.#around.afterAnyway(this.#around.diskMs(), () => {
+        if (this.#isDead) return;
+        this.#disk.slots = slots;
+        this.#underWay = null;
+        this.#around.after(0, resolve);
+      });
+    });
+  }
+}
+
+function padded(content: Uint8Array): Uint8Array {
+  const slot = new Uint8Array(SLOT_BYTES);
+  slot.set(content);
+  return slot;
+}
+
 /** The store of one life of a process. */
 export class SimKv implements KvStore {
+  readonly slots: SimSlotFile;
   readonly #disk: SimDisk;
   readonly #around: Surroundings;
   /** Reads go here; the disk's records are shared, so what is written shows. */
@@ -87,7 +190,11 @@ export class SimKv implements KvStore {
   constructor(disk: SimDisk, around: Surroundings) {
     this.#disk = disk;
     this.#around = around;
+    this.slots = new SimSlotFile(disk, around);
     this.#reader = new MemoryKv(disk.records);
+    if (disk.olderCopy === null || around.random.chance(OLDER_COPY_RATE)) {
+      disk.olderCopy = new Map(disk.records);
+    }
   }
 
   get(key: string): Uint8Array | undefined {
@@ -142,6 +249,7 @@ export class SimKv implements KvStore {
 
   kill(): void {
     this.#isDead = true;
+    this.slots.kill();
     const ops = this.#underWay;
     this.#underWay = null;
     if (ops === null || this.#hasFailed || !this.#around.random.chance(DONE_ANYWAY_RATE)) return;

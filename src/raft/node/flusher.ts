@@ -3,6 +3,7 @@ import type { RaftMetrics } from '../raft-metrics.ts';
 import type { KvOp } from '../storage/kv-store.ts';
 import type { KvRaftStorage } from '../storage/raft-storage.ts';
 import type { Timers } from '../timers.ts';
+import { SuperblockKeeper } from './superblock-keeper.ts';
 
 type Persist = Extract<Effect, { kind: 'persist' }>;
 
@@ -19,6 +20,8 @@ export interface FlusherOptions {
   readonly takeDirty: () => readonly KvOp[];
   readonly timers: Timers;
   readonly metrics: RaftMetrics;
+  /** How long the superblock may stay behind the log. */
+  readonly superblockLagMs: number;
   /** Everything up to this write is durable. */
   readonly onPersisted: (writeId: WriteId) => void;
   /** A write failed (or could not be composed). Nothing more is written. */
@@ -37,6 +40,7 @@ export class FlusherStoppedError extends Error {
  */
 export class Flusher {
   readonly #options: FlusherOptions;
+  readonly #superblock: SuperblockKeeper;
   #hardState: HardState | null = null;
   #truncateFrom: LogIndex | null = null;
   #append: Entry[] = [];
@@ -48,6 +52,11 @@ export class Flusher {
 
   constructor(options: FlusherOptions) {
     this.#options = options;
+    const { storage, timers, superblockLagMs: lagMs } = options;
+    this.#superblock = new SuperblockKeeper({
+      ...{ storage, timers, lagMs },
+      onFailed: (error) => this.#failed(error),
+    });
   }
 
   /** Takes a `persist` effect; several of one turn are one write. */
@@ -79,6 +88,7 @@ export class Flusher {
       if (this.#inFlight === null) this.#flush();
       await this.#inFlight;
     }
+    if (!this.#stopped) await this.#superblock.drain();
   }
 
   /** Writes nothing more, drops what waits, and resolves when the write under way is over. */
@@ -86,6 +96,7 @@ export class Flusher {
     this.#stopped = true;
     for (const job of this.#jobs.splice(0)) job.reject(new FlusherStoppedError('stopped'));
     await this.#inFlight;
+    await this.#superblock.stop();
   }
 
   /** What waits and is cut off again need never be written. */
@@ -119,6 +130,7 @@ export class Flusher {
     const job = this.#jobs.shift();
     const writeId = this.#lastWriteId;
     const entries = this.#append.length;
+    const hasVote = this.#hardState !== null;
     const machine = storage.machine;
     let ops: KvOp[];
     try {
@@ -140,7 +152,7 @@ export class Flusher {
     this.#truncateFrom = null;
     this.#append = [];
     this.#lastWriteId = null;
-    this.#inFlight = this.#write(ops, entries).then(
+    this.#inFlight = this.#write(ops, entries, hasVote).then(
       () => {
         this.#inFlight = null;
         machine.settle();
@@ -157,12 +169,15 @@ export class Flusher {
     );
   }
 
-  async #write(ops: readonly KvOp[], entries: number): Promise<void> {
+  async #write(ops: readonly KvOp[], entries: number, hasVote: boolean): Promise<void> {
     if (ops.length === 0) return;
     const { storage, timers, metrics } = this.#options;
     const startedAtMs = timers.nowMs();
     await storage.write(ops);
     metrics.flushed((timers.nowMs() - startedAtMs) / 1000, entries);
+    // A vote that is lost and given again makes two leaders; an entry that is lost takes others to be lost, too.
+    if (hasVote) await this.#superblock.now();
+    else this.#superblock.soon();
   }
 
   #failed(error: unknown): void {

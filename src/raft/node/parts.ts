@@ -63,6 +63,7 @@ export function createParts<Result>(options: PartsOptions<Result>, loop: Loop): 
     takeDirty: () => machine.takeDirty(),
     timers,
     metrics,
+    superblockLagMs: settings.superblockLagMs,
     onPersisted: (writeId) => loop.input({ kind: 'persisted', writeId }),
     onFailed,
   });

@@ -6,6 +6,8 @@
  * ending in '!' (docs/storage.md lists them).
  */
 
+import type { SlotFile } from './slot-file.ts';
+
 export type KvOp =
   | { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly kind: 'del'; readonly key: string };
@@ -27,6 +29,8 @@ export interface KvView {
 }
 
 export interface KvStore {
+  /** A small file that lies beside the database: the superblock's. */
+  readonly slots: SlotFile;
   /** Synchronous on purpose: the state machine's apply is. */
   get(key: string): Uint8Array | undefined;
   iterate(range: KvRange): AsyncIterable<readonly [key: string, value: Uint8Array]>;

@@ -4,6 +4,8 @@ import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
 import { refuseReportedCorruption } from './level-log-file.ts';
 import { refuseDamagedWal } from './level-wal-check.ts';
 import { LevelRangeReader } from './level-range-reader.ts';
+import { DiskSlotFile } from './slot-file.ts';
+import type { SlotFile } from './slot-file.ts';
 import { CORRUPT_WAY_OUT, StorageError } from './storage-errors.ts';
 
 type Database = Level<string, Uint8Array>;
@@ -24,12 +26,16 @@ const ITERATE_BYTES = 1024 * 1024;
  */
 const openFolders = new Set<string>();
 
+/** The superblock of the database in `data/raft` is `data/raft.superblock`. */
+export const SUPERBLOCK_SUFFIX = '.superblock';
+
 export interface LevelKvOptions {
   readonly writeBufferBytes?: number;
 }
 
 /** A {@link KvStore} in a LevelDB folder. After any failed write it refuses all further ones (docs/storage.md). */
 export class LevelKv implements KvStore {
+  readonly slots: SlotFile;
   readonly #db: Database;
   readonly #folder: string;
   #rangeReader: LevelRangeReader | null = null;
@@ -39,6 +45,7 @@ export class LevelKv implements KvStore {
   private constructor(db: Database, folder: string) {
     this.#db = db;
     this.#folder = folder;
+    this.slots = new DiskSlotFile(folder + SUPERBLOCK_SUFFIX);
   }
 
   /**
@@ -131,6 +138,7 @@ export class LevelKv implements KvStore {
   async close(): Promise<void> {
     await this.#rangeReader?.close();
     this.#rangeReader = null;
+    await this.slots.close();
     await this.#db.close();
     openFolders.delete(this.#folder);
   }

@@ -83,7 +83,7 @@ export class LogPacks {
           `the log has a hole: after entry ${packs.lastIndex} comes entry ${first.index}`,
         );
       }
-      if (pack.chainBefore !== packs.#chainTip()) {
+      if (pack.chainBefore !== packs.chainTip) {
         throw new StorageCorruptError(
           `entry ${first.index} does not continue the log before it (chain value)`,
         );
@@ -115,6 +115,11 @@ export class LogPacks {
     return this.#packs.at(-1)?.last ?? this.#start.index - 1;
   }
 
+  /** The chain value after the last entry. */
+  get chainTip(): number {
+    return this.#packs.at(-1)?.chainAfter ?? this.#start.chain;
+  }
+
   /** The term of a kept entry; null if `index` is not in the log. */
   termAt(index: number): Term | null {
     if (index < this.firstIndex || index > this.lastIndex) return null;
@@ -144,7 +149,7 @@ export class LogPacks {
   /** Ops that drop whole packs up to `through`. */
   composeCompaction(through: LogIndex): readonly KvOp[] {
     const ops: KvOp[] = [];
-    const chainEnd = this.#chainTip();
+    const chainEnd = this.chainTip;
     const indexEnd = this.lastIndex + 1;
     const kept = this.#packs.findIndex((pack) => pack.last > through);
     const dropped = this.#packs.splice(0, kept === -1 ? this.#packs.length : kept);
@@ -212,7 +217,7 @@ export class LogPacks {
       throw new Error(`entry ${first.index} cannot follow entry ${this.lastIndex}`);
     }
     const key = logKey(first.index);
-    const chainBefore = this.#chainTip();
+    const chainBefore = this.chainTip;
     const record = unsealedRecord(PACK_HEADER_BYTES + entryBlockBytes(entries));
     let at = record.writeUInt32BE(chainBefore, SEAL_BYTES);
     at = record.writeDoubleBE(hardSeq, at);
@@ -239,10 +244,6 @@ export class LogPacks {
   #setStart(ops: KvOp[], start: LogStartRecord): void {
     this.#start = start;
     ops.push({ kind: 'put', key: LOG_START_KEY, value: encodeLogStart(start) });
-  }
-
-  #chainTip(): number {
-    return this.#packs.at(-1)?.chainAfter ?? this.#start.chain;
   }
 }
 

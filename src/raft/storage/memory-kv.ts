@@ -1,10 +1,22 @@
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
+import { MemorySlotFile } from './slot-file.ts';
+import type { SlotFile } from './slot-file.ts';
 
 /** What {@link MemoryKv} stores in: outlives the store, as a disk outlives a process. */
 export type MemoryDisk = Map<string, Uint8Array>;
 
+/** What lies beside each disk. A copy of a disk has none. */
+const slotFiles = new WeakMap<MemoryDisk, MemorySlotFile>();
+
+function slotsBeside(disk: MemoryDisk): MemorySlotFile {
+  const slots = slotFiles.get(disk) ?? new MemorySlotFile();
+  slotFiles.set(disk, slots);
+  return slots;
+}
+
 /** A {@link KvStore} in memory, for tests. Every batch counts as durable; reopen by making a new one over the same disk. */
 export class MemoryKv implements KvStore {
+  readonly slots: SlotFile;
   readonly #disk: MemoryDisk;
   #sortedKeys: string[] | null = null;
   #batchInFlight = false;
@@ -12,8 +24,9 @@ export class MemoryKv implements KvStore {
   /** How many batches asked to be durable. */
   syncedBatches = 0;
 
-  constructor(disk: MemoryDisk = new Map()) {
+  constructor(disk: MemoryDisk = new Map(), slots: SlotFile = slotsBeside(disk)) {
     this.#disk = disk;
+    this.slots = slots;
   }
 
   get(key: string): Uint8Array | undefined {

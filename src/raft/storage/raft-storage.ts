@@ -14,31 +14,33 @@ import type {
   LogIndex,
   RecoveredState,
   SnapshotMeta,
-  Term,
 } from '../core/types.ts';
+import { establish } from './establish.ts';
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
 import { LogPacks } from './log-packs.ts';
 import { MachineStore } from './machine-store.ts';
 import {
-  checkIdentity,
   chunkKey,
   decodeHard,
   decodeLogStart,
   decodeSnapshot,
+  decodeWrites,
   encodeHard,
-  encodeIdentity,
-  encodeLogStart,
   encodeSnapshot,
+  encodeWrites,
   HARD_STATE_KEY,
-  IDENTITY_KEY,
   LOG_START_KEY,
   machinePrefix,
   prefixRange,
   SNAPSHOT_KEY,
+  STORAGE_FORMAT,
+  WRITES_KEY,
 } from './records.ts';
 import type { HardRecord, SnapshotRecord, StorageIdentity } from './records.ts';
 import { sealBytes, unseal } from './sealed-record.ts';
 import { StorageCorruptError } from './storage-errors.ts';
+import { checkAgainstSuperblock, Superblock } from './superblock.ts';
+import type { SuperblockState } from './superblock.ts';
 
 /** What one flush changes in log and hard state. */
 export interface LogWrite {
@@ -74,21 +76,39 @@ export interface TrailingLog {
 /** Deleted per batch when leftovers are cleared away. */
 const CLEAR_KEYS_PER_BATCH = 1_000;
 
+/** What is read at open. */
+interface Loaded {
+  readonly packs: LogPacks;
+  readonly hard: HardRecord;
+  readonly snapshot: SnapshotRecord;
+  readonly writes: number;
+}
+
 export class KvRaftStorage {
   readonly #kv: KvStore;
+  readonly #superblock: Superblock;
+  readonly #identity: StorageIdentity;
   readonly #packs: LogPacks;
+  #writes: number;
+  /** What is known to be durable: what the superblock may say. */
+  #durable: SuperblockState;
   #hard: HardRecord;
   #snapshot: SnapshotRecord;
   #machine: MachineStore;
   #generationLast: number;
 
-  private constructor(kv: KvStore, packs: LogPacks, hard: HardRecord, snapshot: SnapshotRecord) {
+  private constructor(kv: KvStore, superblock: Superblock, identity: StorageIdentity, loaded: Loaded) {
+    const { packs, hard, snapshot, writes } = loaded;
     this.#kv = kv;
+    this.#superblock = superblock;
+    this.#identity = identity;
     this.#packs = packs;
     this.#hard = hard;
     this.#snapshot = snapshot;
+    this.#writes = writes;
     this.#generationLast = snapshot.generation;
     this.#machine = new MachineStore(kv, machinePrefix(snapshot.generation));
+    this.#durable = this.#composedState();
   }
 
   /**
@@ -99,19 +119,25 @@ export class KvRaftStorage {
   static async open(
     kv: KvStore,
     options: StorageOptions,
-  ): Promise<{ readonly storage: KvRaftStorage; readonly recovered: RecoveredState }> {
-    const identity = kv.get(IDENTITY_KEY);
-    if (identity === undefined) await bootstrap(kv, options);
-    else checkIdentity(identity, options.identity);
+  ): Promise<{
+    readonly storage: KvRaftStorage;
+    readonly recovered: RecoveredState;
+    /** What an operator should know of though it is no reason to stop. */
+    readonly warnings: readonly string[];
+  }> {
+    const superblock = await Superblock.open(kv.slots);
+    await establish(kv, superblock, options.identity, options.bootstrap);
 
     const hard = decodeHard(required(kv, HARD_STATE_KEY));
     const snapshot = decodeSnapshot(required(kv, SNAPSHOT_KEY));
     const start = decodeLogStart(required(kv, LOG_START_KEY));
+    const writes = decodeWrites(required(kv, WRITES_KEY));
     const { packs, entries } = await LogPacks.load(kv, start, hard.seq);
     checkTogether(hard, snapshot, packs);
 
-    const storage = new KvRaftStorage(kv, packs, hard, snapshot);
-    for await (const ops of storage.leftovers()) await kv.batch(ops, { sync: true });
+    const storage = new KvRaftStorage(kv, superblock, options.identity, { packs, hard, snapshot, writes });
+    const warnings = await storage.#checkSuperblock();
+    for await (const ops of storage.leftovers()) await storage.write(ops);
     return {
       storage,
       recovered: {
@@ -119,6 +145,7 @@ export class KvRaftStorage {
         snapshot: { index: snapshot.index, term: snapshot.term, config: snapshot.config },
         entries,
       },
+      warnings,
     };
   }
 
@@ -142,7 +169,20 @@ export class KvRaftStorage {
 
   /** Atomic and durable. At most one at a time. A rejection is fatal and must never be retried. */
   async write(ops: readonly KvOp[]): Promise<void> {
-    await this.#kv.batch(ops, { sync: true });
+    this.#writes += 1;
+    // Nothing else is composed before this write is over.
+    const state = this.#composedState();
+    await this.#kv.batch([...ops, { kind: 'put', key: WRITES_KEY, value: encodeWrites(this.#writes) }], {
+      sync: true,
+    });
+    this.#durable = state;
+  }
+
+  /**
+   * Makes the superblock say what is durable now. At most one at a time; may run beside {@link write}. A rejection is fatal.
+   */
+  writeSuperblock(): Promise<void> {
+    return this.#superblock.write(this.#durable);
   }
 
   close(): Promise<void> {
@@ -242,6 +282,31 @@ export class KvRaftStorage {
     for (const range of ranges) yield* deletions(this.#kv, range);
   }
 
+  #composedState(): SuperblockState {
+    const { seq, currentTerm, votedFor } = this.#hard;
+    return {
+      format: STORAGE_FORMAT,
+      clusterId: this.#identity.clusterId,
+      nodeId: this.#identity.nodeId,
+      writes: this.#writes,
+      hardSeq: seq,
+      currentTerm,
+      votedFor,
+      lastIndex: this.#packs.lastIndex,
+      chain: this.#packs.chainTip,
+      snapshotIndex: this.#snapshot.index,
+    };
+  }
+
+  /** Compares with the superblock, and brings that up to date. */
+  async #checkSuperblock(): Promise<readonly string[]> {
+    const { state, name, damagedSlots } = this.#superblock;
+    if (state !== null) checkAgainstSuperblock(this.#durable, state, name);
+    if (state?.writes !== this.#writes || damagedSlots > 0) await this.writeSuperblock();
+    if (damagedSlots === 0) return [];
+    return [`one of the two slots of ${name} was damaged and has been written anew: is the disk failing?`];
+  }
+
   #composeSnapshotRecord(meta: SnapshotMeta, totals: ChunkTotals, generation: number): KvOp[] {
     const old = this.#snapshot;
     if (meta.index <= old.index) throw new Error(`snapshot ${meta.index} is not newer than ${old.index}`);
@@ -325,31 +390,6 @@ function required(kv: KvStore, key: string): Uint8Array {
   const record = kv.get(key);
   if (record === undefined) throw new StorageCorruptError(`record ${key} is missing`);
   return record;
-}
-
-async function bootstrap(kv: KvStore, options: StorageOptions): Promise<void> {
-  for (const prefix of ['raft!', 'log!', 'snap!', 'sm!']) {
-    for await (const [key] of kv.iterate({ ...prefixRange(prefix), limit: 1 })) {
-      throw new StorageCorruptError(`record ${IDENTITY_KEY} is missing although there is ${key}`);
-    }
-  }
-  const hard: HardRecord = { seq: 0, currentTerm: 0 as Term, votedFor: null };
-  const snapshot: SnapshotRecord = {
-    index: 0 as LogIndex,
-    term: 0 as Term,
-    config: options.bootstrap,
-    chunks: 0,
-    bytes: 0,
-    crc: 0,
-    generation: 1,
-  };
-  const ops: KvOp[] = [
-    { kind: 'put', key: IDENTITY_KEY, value: encodeIdentity(options.identity) },
-    { kind: 'put', key: HARD_STATE_KEY, value: encodeHard(hard) },
-    { kind: 'put', key: SNAPSHOT_KEY, value: encodeSnapshot(snapshot) },
-    { kind: 'put', key: LOG_START_KEY, value: encodeLogStart({ index: 1 as LogIndex, chain: 0 }) },
-  ];
-  await kv.batch(ops, { sync: true });
 }
 
 /** What must hold between the records (raft.md item 47). */

@@ -2,18 +2,24 @@
 import type { HardState, LogIndex, NodeId, SnapshotMeta, Term } from '../core/types.ts';
 import { MalformedBytesError } from '../byte-reader.ts';
 import { checkConfiguration } from '../entry-block.ts';
+import { Fields } from './json-fields.ts';
 import { keyNumber } from './kv-store.ts';
 import type { KvRange } from './kv-store.ts';
 import { sealJson, unsealJson } from './sealed-record.ts';
 import { StorageCorruptError, StorageError } from './storage-errors.ts';
 
-/** Raised whenever an older program could misread what is written. */
-export const STORAGE_FORMAT = 1;
+/**
+ * Raised whenever an older program could misread what is written. 1: as released first. 2: with superblock and
+ * {@link WRITES_KEY}. A store one format older is taken over at open; a newer one is refused (docs/storage.md).
+ */
+export const STORAGE_FORMAT = 2;
+export const STORAGE_FORMAT_OLDEST = 1;
 
 export const IDENTITY_KEY = 'raft!identity';
 export const HARD_STATE_KEY = 'raft!hard';
 export const SNAPSHOT_KEY = 'raft!snapshot';
 export const LOG_START_KEY = 'raft!logstart';
+export const WRITES_KEY = 'raft!writes';
 
 export const logKey = (firstIndex: number): string => `log!${keyNumber(firstIndex)}`;
 export const chunkKey = (index: number, chunk: number): string =>
@@ -59,32 +65,53 @@ export const encodeHard = (hard: HardRecord): Uint8Array => sealJson(HARD_STATE_
 export const encodeSnapshot = (snapshot: SnapshotRecord): Uint8Array => sealJson(SNAPSHOT_KEY, snapshot);
 export const encodeLogStart = (start: LogStartRecord): Uint8Array => sealJson(LOG_START_KEY, start);
 
+/** How many writes this store has had: in every one of them. */
+export const encodeWrites = (count: number): Uint8Array => sealJson(WRITES_KEY, { count });
+
+/** @throws StorageCorruptError */
+export function decodeWrites(record: Uint8Array): number {
+  return new Fields(WRITES_KEY, unsealJson(WRITES_KEY, record)).integer('count');
+}
+
+/** @throws StorageError `STORAGE_FORMAT` if this program does not know the format `format` of `what` */
+export function checkFormat(what: string, format: number): void {
+  if (format >= STORAGE_FORMAT_OLDEST && format <= STORAGE_FORMAT) return;
+  const way = format > STORAGE_FORMAT ? 'start a newer version of it' : 'upgrade one version after the other';
+  throw new StorageError(
+    'STORAGE_FORMAT',
+    `${what} has format ${format}, this program reads ${STORAGE_FORMAT_OLDEST} to ${STORAGE_FORMAT}: ` +
+      `${way} (docs/recovery.md, "A newer or older format")`,
+  );
+}
+
+/** `what` belongs to another node or cluster. */
+export function foreignError(what: string, found: StorageIdentity, expected: StorageIdentity): StorageError {
+  return new StorageError(
+    'STORAGE_FOREIGN',
+    `${what} belongs to node ${found.nodeId} of cluster ${found.clusterId}, ` +
+      `but this is node ${expected.nodeId} of cluster ${expected.clusterId}: give this node its own folder ` +
+      '(docs/recovery.md, "Another node\'s folder")',
+  );
+}
+
 /**
- * Checks that the folder is this node's.
+ * Checks that the folder is this node's. @returns the store's format
  * @throws StorageError `STORAGE_FOREIGN`, `STORAGE_FORMAT`, `STORAGE_CORRUPT`
  */
-export function checkIdentity(record: Uint8Array, expected: StorageIdentity): void {
-  const fields = new Fields(IDENTITY_KEY, record);
+export function checkIdentity(record: Uint8Array, expected: StorageIdentity): number {
+  const fields = new Fields(IDENTITY_KEY, unsealJson(IDENTITY_KEY, record));
   const format = fields.integer('format');
-  if (format > STORAGE_FORMAT) {
-    throw new StorageError(
-      'STORAGE_FORMAT',
-      `the stored state has format ${format}, this program reads up to ${STORAGE_FORMAT}: start a newer version of it`,
-    );
-  }
-  const found = { clusterId: fields.text('clusterId'), nodeId: fields.text('nodeId') };
+  checkFormat('the stored state', format);
+  const found = { clusterId: fields.text('clusterId'), nodeId: fields.text('nodeId') as NodeId };
   if (found.clusterId !== expected.clusterId || found.nodeId !== expected.nodeId) {
-    throw new StorageError(
-      'STORAGE_FOREIGN',
-      `the data folder belongs to node ${found.nodeId} of cluster ${found.clusterId}, ` +
-        `but this is node ${expected.nodeId} of cluster ${expected.clusterId}: give this node its own folder`,
-    );
+    throw foreignError('the data folder', found, expected);
   }
+  return format;
 }
 
 /** @throws StorageCorruptError */
 export function decodeHard(record: Uint8Array): HardRecord {
-  const fields = new Fields(HARD_STATE_KEY, record);
+  const fields = new Fields(HARD_STATE_KEY, unsealJson(HARD_STATE_KEY, record));
   const votedFor = fields.textOrNull('votedFor');
   return {
     seq: fields.integer('seq'),
@@ -95,7 +122,7 @@ export function decodeHard(record: Uint8Array): HardRecord {
 
 /** @throws StorageCorruptError */
 export function decodeSnapshot(record: Uint8Array): SnapshotRecord {
-  const fields = new Fields(SNAPSHOT_KEY, record);
+  const fields = new Fields(SNAPSHOT_KEY, unsealJson(SNAPSHOT_KEY, record));
   try {
     return {
       index: fields.integer('index') as LogIndex,
@@ -114,44 +141,6 @@ export function decodeSnapshot(record: Uint8Array): SnapshotRecord {
 
 /** @throws StorageCorruptError */
 export function decodeLogStart(record: Uint8Array): LogStartRecord {
-  const fields = new Fields(LOG_START_KEY, record);
+  const fields = new Fields(LOG_START_KEY, unsealJson(LOG_START_KEY, record));
   return { index: fields.integer('index') as LogIndex, chain: fields.integer('chain') };
-}
-
-/** Typed access to the fields of a JSON record. */
-class Fields {
-  readonly #key: string;
-  readonly #values: ReadonlyMap<string, unknown>;
-
-  constructor(key: string, record: Uint8Array) {
-    const value = unsealJson(key, record);
-    if (typeof value !== 'object' || value === null)
-      throw new StorageCorruptError(`record ${key} is no object`);
-    this.#key = key;
-    this.#values = new Map(Object.entries(value));
-  }
-
-  get(name: string): unknown {
-    return this.#values.get(name);
-  }
-
-  integer(name: string): number {
-    const value = this.get(name);
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-    throw this.#wrong(name);
-  }
-
-  text(name: string): string {
-    const value = this.get(name);
-    if (typeof value === 'string') return value;
-    throw this.#wrong(name);
-  }
-
-  textOrNull(name: string): string | null {
-    return this.get(name) === null ? null : this.text(name);
-  }
-
-  #wrong(name: string): StorageCorruptError {
-    return new StorageCorruptError(`record ${this.#key} has no proper ${name}`);
-  }
 }

@@ -22,7 +22,13 @@ describe('a server whose disk is full', { skip: process.platform === 'win32' }, 
       const script = fileURLToPath(new URL('disk-full-server.ts', import.meta.url));
       const run = spawnSync(
         'bash',
-        ['-c', `ulimit -f ${LIMIT_KIB}; exec "$0" --import tsx "$1" "$2"`, process.execPath, script, folder],
+        [
+          '-c',
+          `ulimit -f ${LIMIT_KIB}; exec "$0" --import tsx "$1" "$2"`,
+          process.execPath,
+          script,
+          join(folder, 'raft'),
+        ],
         {
           encoding: 'utf8',
           timeout: 30_000,
@@ -33,7 +39,7 @@ describe('a server whose disk is full', { skip: process.platform === 'win32' }, 
       const acknowledged = run.stdout.trim().split('\n').length;
       assert.ok(acknowledged > 20, `${acknowledged} acknowledged`);
 
-      const kv = await LevelKv.open(folder);
+      const kv = await LevelKv.open(join(folder, 'raft'));
       const { recovered } = await KvRaftStorage.open(kv, {
         identity: { clusterId: 'test', nodeId: 'server1' as NodeId },
         bootstrap: { voters: [], learners: [] },

@@ -14,7 +14,11 @@ import { noMetrics } from '../../../src/raft/raft-metrics.ts';
 import type { KvOp } from '../../../src/raft/storage/kv-store.ts';
 import { MemoryKv } from '../../../src/raft/storage/memory-kv.ts';
 import { KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
+import { WRITES_KEY } from '../../../src/raft/storage/records.ts';
+import { Superblock } from '../../../src/raft/storage/superblock.ts';
 import { systemTimers } from '../../../src/raft/timers.ts';
+
+import { until } from './test-cluster.ts';
 
 type Persist = Extract<Effect, { kind: 'persist' }>;
 
@@ -25,7 +29,9 @@ class HeldKv extends MemoryKv {
 
   override async batch(ops: readonly KvOp[], options: { readonly sync: boolean }): Promise<void> {
     this.batches.push({
-      keys: ops.map((op) => `${op.kind} ${op.key.replace(/!0+/g, '!')}`),
+      keys: ops
+        .filter((op) => op.key !== WRITES_KEY)
+        .map((op) => `${op.kind} ${op.key.replace(/!0+/g, '!')}`),
       sync: options.sync,
     });
     if (this.hold !== null) {
@@ -78,6 +84,7 @@ describe('the flusher', () => {
       takeDirty: () => dirty.splice(0),
       timers: systemTimers,
       metrics: noMetrics,
+      superblockLagMs: 20,
       onPersisted: (writeId) => persisted.push(writeId),
       onFailed: (error) => failures.push(error),
     });
@@ -104,6 +111,53 @@ describe('the flusher', () => {
       { keys: ['put raft!hard', 'put log!1'], sync: true },
       { keys: ['put raft!hard', 'put log!3'], sync: true },
     ]);
+  });
+
+  it('reports a write of term or vote when the superblock has it too, and others before that', async () => {
+    const written: { readonly term: number; readonly release: () => void }[] = [];
+    kv.slots.write = (_slot, content) =>
+      new Promise((resolve) => {
+        const { currentTerm: term } = JSON.parse(Buffer.from(content.subarray(8)).toString()) as HardState;
+        written.push({ term, release: resolve });
+      });
+    kv.hold = null;
+    flusher.persist(persist(1, { hardState: hard(4) }));
+    await settled();
+    assert.equal(written[0]?.term, 4);
+    assert.deepEqual(persisted, []);
+    written[0].release();
+    await settled();
+    assert.deepEqual(persisted, [1]);
+    flusher.persist(persist(2, { append: [entry(1, 4)] }));
+    await settled();
+    assert.deepEqual([persisted, written.length], [[1, 2], 1]);
+    await until('the superblock to follow', () => written.length === 2);
+    // While it is written the log goes on; what is new by then follows later.
+    flusher.persist(persist(3, { append: [entry(2, 4)] }));
+    await settled();
+    assert.deepEqual(persisted, [1, 2, 3]);
+    written[1]?.release();
+    await until('the superblock to follow again', () => written.length === 3);
+    written[2]?.release();
+    await flusher.stop();
+  });
+
+  it('fails with the superblock', async () => {
+    kv.hold = null;
+    kv.slots.write = () => Promise.reject(new Error('No space left on device'));
+    flusher.persist(persist(1, { append: [entry(1)] }));
+    await until('the failure', () => failures.length > 0);
+    flusher.persist(persist(2, { append: [entry(2)] }));
+    await settled();
+    assert.deepEqual([persisted, failures.length], [[1], 1]);
+  });
+
+  it('drained, leaves a superblock that knows of everything', async () => {
+    kv.hold = null;
+    flusher.persist(persist(1, { append: [entry(1), entry(2)] }));
+    await flusher.drain();
+    const { state } = await Superblock.open(kv.slots);
+    assert.equal(state?.lastIndex, 2);
   });
 
   it('does not write what was cut off again before its turn came', async () => {

@@ -38,6 +38,7 @@ describe('the snapshot writer', () => {
       takeDirty: () => [],
       timers: systemTimers,
       metrics: noMetrics,
+      superblockLagMs: 20,
       onPersisted: () => undefined,
       onFailed: (error) => assert.fail(String(error)),
     });

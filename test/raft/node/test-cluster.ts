@@ -87,7 +87,7 @@ export class TestCluster {
       id: member.id,
       clusterId: 'test',
       bootstrap: { voters: bootstrap, learners: [] },
-      kv: await LevelKv.open(member.folder),
+      kv: await LevelKv.open(join(member.folder, 'raft')),
       transport,
       machine: member.machine,
       timers: systemTimers,

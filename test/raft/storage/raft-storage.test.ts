@@ -28,6 +28,7 @@ import {
   logKey,
   LOG_START_KEY,
   SNAPSHOT_KEY,
+  WRITES_KEY,
 } from '../../../src/raft/storage/records.ts';
 import { continueCrc, KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
 import type { ChunkTotals, LogWrite } from '../../../src/raft/storage/raft-storage.ts';
@@ -68,7 +69,7 @@ const stores = {
   LevelDB: async () => {
     const folder = await mkdtemp(join(tmpdir(), 'clb-storage-'));
     return {
-      open: (): Promise<KvStore> => LevelKv.open(folder),
+      open: (): Promise<KvStore> => LevelKv.open(join(folder, 'db')),
       clean: () => rm(folder, { recursive: true, force: true }),
     };
   },
@@ -233,6 +234,7 @@ for (const [name, prepare] of Object.entries(stores)) {
       it('change in one synced batch per write', async () => {
         const seen: { readonly ops: readonly KvOp[]; readonly sync: boolean }[] = [];
         const recording: KvStore = {
+          slots: kv.slots,
           get: (key) => kv.get(key),
           iterate: (range) => kv.iterate(range),
           rangeSync: (range) => kv.rangeSync(range),
@@ -253,9 +255,15 @@ for (const [name, prepare] of Object.entries(stores)) {
         assert.deepEqual(
           seen.map(({ ops, sync }) => ({ keys: ops.map((op) => `${op.kind} ${op.key}`), sync })),
           [
-            { keys: [`put ${HARD_STATE_KEY}`, `put ${logKey(1)}`], sync: true },
+            { keys: [`put ${HARD_STATE_KEY}`, `put ${logKey(1)}`, `put ${WRITES_KEY}`], sync: true },
             {
-              keys: [`put ${HARD_STATE_KEY}`, `del ${logKey(1)}`, `put ${logKey(1)}`, `put ${logKey(2)}`],
+              keys: [
+                `put ${HARD_STATE_KEY}`,
+                `del ${logKey(1)}`,
+                `put ${logKey(1)}`,
+                `put ${logKey(2)}`,
+                `put ${WRITES_KEY}`,
+              ],
               sync: true,
             },
           ],
@@ -480,14 +488,14 @@ for (const [name, prepare] of Object.entries(stores)) {
       it('refuses a newer format', async () => {
         await put(
           IDENTITY_KEY,
-          sealJson(IDENTITY_KEY, { format: 2, clusterId: 'c1', nodeId: N1, more: true }),
+          sealJson(IDENTITY_KEY, { format: 3, clusterId: 'c1', nodeId: N1, more: true }),
         );
         await kv.close();
         kv = await openKv();
         await assert.rejects(KvRaftStorage.open(kv, { identity: IDENTITY, bootstrap: VOTERS }), (error) => {
           assert.ok(error instanceof StorageError);
           assert.equal(error.code, 'STORAGE_FORMAT');
-          assert.match(error.message, /format 2, this program reads up to 1/);
+          assert.match(error.message, /format 3, this program reads 1 to 2: start a newer version/);
           return true;
         });
       });
