@@ -52,6 +52,10 @@ export class InstantExecutor implements Executor {
     return Promise.resolve({ data: new Uint8Array(), nextOffset: 0, end: true });
   }
 
+  readFile(): Promise<OutputChunk> {
+    return Promise.resolve({ data: new Uint8Array(), nextOffset: 0, end: true });
+  }
+
   stop(): Promise<void> {
     return Promise.resolve();
   }

@@ -1,3 +1,4 @@
+import type { FileBytes, TaskFilesView } from './task-files.ts';
 import type { Schedules } from './schedules.ts';
 import type {
   EventMessage,
@@ -65,6 +66,11 @@ export interface Cluster extends Schedules {
       readonly signal: AbortSignal;
     },
   ): AsyncIterable<Uint8Array>;
+
+  /** What is kept of a task by `collect`; empty while it has no result. */
+  taskFiles(idOrPrefix: string): TaskFilesView;
+  /** (master) One of these files. NOT_FOUND, or UNAVAILABLE while the only node that has it is away. */
+  openFile(idOrPrefix: string, path: string, signal: AbortSignal): Promise<FileBytes>;
 
   /** (master for live values) */
   nodes(): readonly NodeView[];

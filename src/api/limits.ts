@@ -25,6 +25,18 @@ export const LIMITS = {
   resultStreamBytesMax: 64 * 1024,
   /** Full output of each stream kept on the node that ran the task. */
   nodeStreamBytesMax: 16 * 1024 * 1024,
+  /** Files sent along with a task; their content counts toward the task's size. */
+  filesMax: 1_000,
+  filePathCharsMax: 1_024,
+  collectPatternsMax: 100,
+  collectPatternCharsMax: 1_024,
+  /** Files kept of one attempt, and the characters of their paths; what is beyond is left out and said so. */
+  collectFilesMax: 1_000,
+  collectPathCharsMax: 64 * 1024,
+  /** Bytes of all files kept of one attempt, on its node and in the cluster together. */
+  collectBytesMax: 64 * 1024 * 1024,
+  /** Of these, what is replicated with the result: the smallest ones, as far as they fit. */
+  resultFilesBytesMax: 256 * 1024,
   listLimitDefault: 100,
   listLimitMax: 1_000,
   waitMsMax: 60_000,

@@ -18,6 +18,8 @@ import type {
   TaskView,
 } from './tasks.ts';
 import type { ScheduleView } from './schedules.ts';
+import { taskFileSchema } from './task-files.ts';
+import type { CollectedFiles, TaskFilesView } from './task-files.ts';
 import type { LeadView, NodeView, QueueView, RaftLogEntryView, RaftView } from './views.ts';
 
 const count = z.int().min(0);
@@ -75,8 +77,29 @@ const briefResultSchema = z.object({
   truncated: z.boolean(),
 });
 
+export const collectedSchema = z.object({
+  files: z.array(
+    z.object({
+      path: z.string(),
+      bytes: count,
+      kept: z
+        .enum(['cluster', 'node'])
+        .describe('cluster: replicated with the result; node: on the node that ran the task'),
+    }),
+  ),
+  leftOut: z.string().nullable().describe('What was found and not kept, and because of which limit'),
+}) satisfies z.ZodType<CollectedFiles>;
+
+export const taskFilesViewSchema = z.object({
+  task: z.string(),
+  attempt: z.int().nullable().describe('null while there is no result'),
+  node: z.string().nullable().describe('Node that ran it'),
+  ...collectedSchema.shape,
+}) satisfies z.ZodType<TaskFilesView>;
+
 export const resultSchema = z.object({
   ...briefResultSchema.shape,
+  collected: collectedSchema.exactOptional().describe('Only if the task asked for it with `collect`'),
   stdout: z.string().describe(`Head and tail, up to ${LIMITS.resultStreamBytesMax} bytes`),
   stderr: z.string(),
 }) satisfies z.ZodType<TaskResult>;
@@ -107,6 +130,7 @@ const taskBase = {
   onDisconnect: z.enum(['pause', 'stop', 'continue']),
   after: z.array(z.string()),
   noRetryExitCodes: z.array(z.int()),
+  collect: z.array(z.string()),
   retryOf: z.string().nullable(),
 } as const;
 
@@ -114,6 +138,7 @@ export const taskSchema = z.object({
   ...taskBase,
   script: z.string().nullable(),
   stdin: z.string().nullable(),
+  files: z.array(taskFileSchema),
   result: resultSchema.nullable(),
 }) satisfies z.ZodType<TaskView>;
 

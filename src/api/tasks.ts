@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from './limits.ts';
+import { collectSchema, taskFilesSchema } from './task-files.ts';
+import type { CollectedFiles, TaskFile } from './task-files.ts';
 
 /** scheduled → queued → assigned → running → one of the final four (contract §4). */
 export const TASK_STATUSES = [
@@ -98,6 +100,10 @@ export const taskRequestSchema = z
     after: z.array(z.string().min(1).max(64)).max(LIMITS.afterMax).optional(),
     /** Exit codes after which no further attempt is made. */
     noRetryExitCodes: z.array(z.int().min(0).max(255)).max(256).optional(),
+    /** Put into the scratch folder before the start. */
+    files: taskFilesSchema.optional(),
+    /** Patterns (glob) of files of the scratch folder that are kept with the result. */
+    collect: collectSchema.optional(),
   })
   .refine((task) => (task.script === undefined) !== (task.command === undefined), {
     message: 'exactly one of script and command must be given',
@@ -164,6 +170,8 @@ export interface TaskResult {
   readonly stdoutBytes: number;
   readonly stderrBytes: number;
   readonly truncated: boolean;
+  /** Only if the task asked for it with `collect`. */
+  readonly collected?: CollectedFiles;
 }
 
 /** A task as the API returns it: what was submitted (defaults filled in) and what became of it. */
@@ -198,12 +206,14 @@ export interface TaskView {
   readonly onDisconnect: 'pause' | 'stop' | 'continue';
   readonly after: readonly string[];
   readonly noRetryExitCodes: readonly number[];
+  readonly files: readonly TaskFile[];
+  readonly collect: readonly string[];
   readonly retryOf: string | null;
 }
 
 /** A row of GET /v1/tasks: the same without the bulky parts. */
-export type TaskSummary = Omit<TaskView, 'script' | 'stdin' | 'result'> & {
-  readonly result: Omit<TaskResult, 'stdout' | 'stderr'> | null;
+export type TaskSummary = Omit<TaskView, 'script' | 'stdin' | 'files' | 'result'> & {
+  readonly result: Omit<TaskResult, 'stdout' | 'stderr' | 'collected'> | null;
 };
 
 export interface TaskPage {

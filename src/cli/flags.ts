@@ -63,6 +63,19 @@ export function collectList(text: string, before: readonly string[] | undefined)
   return [...(before ?? []), ...splitList(text)];
 }
 
+/** Repeated; a comma is a part of it. */
+export function collectTexts(text: string, before: readonly string[] | undefined): readonly string[] {
+  if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  return [...(before ?? []), text];
+}
+
+const parseExitCode = wholeNumber(0, 255);
+
+/** Repeated, or several separated by commas. */
+export function collectExitCodes(text: string, before: readonly number[] | undefined): readonly number[] {
+  return [...(before ?? []), ...splitList(text).map(parseExitCode)];
+}
+
 export function splitList(text: string): readonly string[] {
   return text
     .split(',')

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCancel, addRetry } from './commands/change-task.ts';
 import { addCompletion } from './commands/completion.ts';
+import { addFiles } from './commands/files.ts';
 import { addLogs } from './commands/logs.ts';
 import { addClient, addDatabase, addServer, addUp, addWorker } from './commands/node.ts';
 import { addDrain, addNodes, addStart, addStop } from './commands/nodes.ts';
@@ -45,6 +46,7 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addTasks(program);
   addTask(program);
   addLogs(program);
+  addFiles(program);
   addWait(program);
   addCancel(program);
   addRetry(program);

@@ -4,9 +4,12 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { TaskRequest } from '../api/tasks.ts';
 import type { Clb } from '../sdk/client.ts';
 import { usageError } from './exit-code.ts';
+import { inputFiles } from './input-files.ts';
 import {
   collectList,
+  collectExitCodes,
   collectPairs,
+  collectTexts,
   parseAmount,
   parseDuration,
   parseMemory,
@@ -32,6 +35,9 @@ export interface TaskFlags {
   readonly label?: StringMap;
   readonly constraint?: StringMap;
   readonly delay?: number;
+  readonly withFile?: readonly string[];
+  readonly collect?: readonly string[];
+  readonly giveUpOn?: readonly number[];
   readonly idempotencyKey?: string;
 }
 
@@ -61,6 +67,13 @@ export function addTaskOptions(command: Command): Command {
     .option('--label <key=value>', 'label of the task (repeatable)', collectPairs)
     .option('--constraint <key=value>', 'label the node must have (repeatable)', collectPairs)
     .option('--delay <duration>', 'start no earlier than so long from now', parseDuration)
+    .option(
+      '--with-file <file>',
+      'put a file or folder, or NAME=FILE, into its working folder (repeatable)',
+      collectTexts,
+    )
+    .option('--collect <glob>', 'keep these files of its working folder (repeatable)', collectTexts)
+    .option('--give-up-on <code>', 'exit code that is never tried again (repeatable)', collectExitCodes)
     .option('--idempotency-key <key>', 'the same key never makes a second task', (key: string) => {
       if (key.length >= 1 && key.length <= 256) return key;
       throw new InvalidArgumentError('1 to 256 characters are wanted.');
@@ -126,6 +139,9 @@ function commonFields(flags: TaskFlags): TaskRequest {
     constraints: flags.constraint,
     delayMs: flags.delay,
     onDisconnect: flags.onDisconnect,
+    files: flags.withFile === undefined ? undefined : [...inputFiles(flags.withFile)],
+    noRetryExitCodes: flags.giveUpOn === undefined ? undefined : [...flags.giveUpOn],
+    collect: flags.collect === undefined ? undefined : [...flags.collect],
   });
 }
 

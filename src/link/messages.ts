@@ -5,6 +5,7 @@
  */
 import { FINAL_STATUSES } from '../api/tasks.ts';
 import { LIMITS } from '../api/limits.ts';
+import { collectPatternProblem, filePathProblem } from '../api/task-files.ts';
 import type { AttemptRef, MasterToWorker, ResourceSample, RunSpec, WorkerToMaster } from './protocol.ts';
 
 /** A message that does not follow protocol.ts. The link is closed: the peer is not to be trusted any further. */
@@ -23,7 +24,7 @@ const OUTPUT_CHARS_MAX = 2 * 1024 * 1024;
 /** Attempts a node may hold (running, and ended but not yet recorded). */
 const HELD_MAX = 1_000_000;
 
-type Fields = Readonly<Record<string, unknown>>;
+type Fields = Record<string, unknown>;
 
 function fail(what: string): never {
   throw new LinkMessageError(what);
@@ -131,6 +132,32 @@ function result(fields: Fields): void {
   whole(value, 'stdoutBytes');
   whole(value, 'stderrBytes');
   flag(value, 'truncated');
+  if (value['collected'] !== undefined) collected(fieldsOf(value['collected'], 'collected'));
+}
+
+function collected(value: Fields): void {
+  for (const item of list(value, 'files', LIMITS.collectFilesMax)) {
+    const file = fieldsOf(item, 'files');
+    text(file, 'path');
+    whole(file, 'bytes');
+    oneOf(file, 'kept', ['cluster', 'node']);
+  }
+  textOrNull(value, 'leftOut');
+}
+
+/** As base64, and some. */
+const CONTENTS_CHARS_MAX = 2 * LIMITS.resultFilesBytesMax;
+
+function contents(fields: Fields): void {
+  if (fields['contents'] === undefined) return;
+  let chars = 0;
+  const files = Object.values(fieldsOf(fields['contents'], 'contents'));
+  for (const content of files) {
+    if (typeof content !== 'string') fail('contents must hold texts only');
+    chars += content.length;
+  }
+  if (chars > CONTENTS_CHARS_MAX) fail(`contents must be at most ${CONTENTS_CHARS_MAX} characters`);
+  if (files.length > LIMITS.collectFilesMax) fail(`contents must be at most ${LIMITS.collectFilesMax} files`);
 }
 
 /** @throws LinkMessageError */
@@ -154,6 +181,7 @@ export function parseWorkerMessage(value: unknown): WorkerToMaster {
       textOrNull(fields, 'reason');
       amount(fields, 'runMs');
       result(fields);
+      contents(fields);
       break;
     case 'released':
       attemptRef(fields);
@@ -193,6 +221,25 @@ function runSpec(fields: Fields): void {
   wholeOrNull(spec, 'timeoutMs');
   amount(spec, 'memoryMb' satisfies keyof RunSpec);
   oneOf(spec, 'onDisconnect', ['pause', 'stop', 'continue']);
+  files(spec);
+}
+
+/** Their names lead to files that the launcher writes: checked here too. An older master sends neither. */
+function files(spec: Fields): void {
+  spec['files'] ??= [];
+  spec['collect'] ??= [];
+  for (const item of list(spec, 'files', LIMITS.filesMax)) {
+    const file = fieldsOf(item, 'files');
+    text(file, 'path');
+    text(file, 'contentBase64', LONG_TEXT_CHARS_MAX);
+    const problem = filePathProblem(file['path'] as string);
+    if (problem !== null) fail(`path ${problem}`);
+  }
+  for (const pattern of list(spec, 'collect', LIMITS.collectPatternsMax)) {
+    if (typeof pattern !== 'string') fail('collect must hold texts only');
+    const problem = collectPatternProblem(pattern);
+    if (problem !== null) fail(`collect ${problem}`);
+  }
 }
 
 /** @throws LinkMessageError */
@@ -241,6 +288,13 @@ export function parseMasterMessage(value: unknown): MasterToWorker {
       whole(fields, 'offset');
       whole(fields, 'maxBytes');
       whole(fields, 'waitMs');
+      break;
+    case 'readFile':
+      attemptRef(fields);
+      whole(fields, 'request');
+      text(fields, 'path');
+      whole(fields, 'offset');
+      whole(fields, 'maxBytes');
       break;
     case 'considered':
       amount(fields, 'cpu');

@@ -6,6 +6,7 @@
  * An attempt is named by (task id, token). The token is the log index of the entry that assigned it: the fencing token
  * (architecture.md). All times called `monotonicMs` are of the sender's monotonic clock and mean nothing elsewhere.
  */
+import type { FileContents, TaskFile } from '../api/task-files.ts';
 import type { FinalStatus, TaskResult } from '../api/tasks.ts';
 import type { OutputStream } from '../api/views.ts';
 
@@ -40,6 +41,10 @@ export interface RunSpec {
   readonly timeoutMs: number | null;
   readonly memoryMb: number;
   readonly onDisconnect: 'pause' | 'stop' | 'continue';
+  /** Put into the scratch folder. */
+  readonly files: readonly TaskFile[];
+  /** Patterns of files kept of it. */
+  readonly collect: readonly string[];
 }
 
 /** CPU and memory in percent of what the node (its cgroup) may use. */
@@ -85,6 +90,8 @@ export type WorkerToMaster =
       /** Milliseconds it ran, pauses excluded. */
       readonly runMs: number;
       readonly result: TaskResult;
+      /** Of the collected files, those that are to be replicated. */
+      readonly contents?: FileContents;
     })
   /** Given back unfinished by a node that is being stopped in order; no process of it is left. No attempt is used up. */
   | (AttemptRef & { readonly kind: 'released'; readonly reason: string })
@@ -134,6 +141,14 @@ export type MasterToWorker =
       readonly offset: number;
       readonly maxBytes: number;
       readonly waitMs: number;
+    })
+  /** Answer with `output`: bytes of a collected file that is kept on this node. */
+  | (AttemptRef & {
+      readonly kind: 'readFile';
+      readonly request: number;
+      readonly path: string;
+      readonly offset: number;
+      readonly maxBytes: number;
     })
   /** This node's sample was weighed for a task: write the original's CPU and RAM lines. */
   | { readonly kind: 'considered'; readonly cpu: number; readonly memory: number };

@@ -3,6 +3,7 @@ import type { Cluster, SubmitItem } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
 import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 import { isFinal } from '../api/tasks.ts';
+import type { FileBytes, TaskFilesView } from '../api/task-files.ts';
 import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskView } from '../api/tasks.ts';
 import type {
   ClusterEvent,
@@ -19,6 +20,7 @@ import { EventRing } from './event-ring.ts';
 import { IdMaker } from './ids.ts';
 import type { MasterClock } from './master/clock.ts';
 import type { Master } from './master/master.ts';
+import { openFile, taskFilesView } from './master/files.ts';
 import { readOutput } from './master/output.ts';
 import type { OutputOptions } from './master/output.ts';
 import { throwIfRefused } from './op-refusal.ts';
@@ -292,6 +294,16 @@ export class ServerCluster implements Cluster {
       id,
       options,
     );
+  }
+
+  taskFiles(idOrPrefix: string): TaskFilesView {
+    return taskFilesView(this.#find(idOrPrefix));
+  }
+
+  openFile(idOrPrefix: string, path: string, signal: AbortSignal): Promise<FileBytes> {
+    const { master } = this.#options;
+    if (!master.leading) throw this.#noLeader();
+    return openFile(this.#find(idOrPrefix), path, master.fleet, signal);
   }
 
   nodes(): readonly NodeView[] {

@@ -36,6 +36,8 @@ export function taskView(task: TaskRecord, pendingReason: string | null): TaskVi
     onDisconnect: spec.onDisconnect ?? TASK_DEFAULTS.onDisconnect,
     after: spec.after ?? [],
     noRetryExitCodes: spec.noRetryExitCodes ?? [],
+    files: spec.files ?? [],
+    collect: spec.collect ?? [],
     retryOf: task.retryOf,
   };
 }

@@ -1,5 +1,6 @@
 import { isFinal } from '../api/tasks.ts';
 import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
+import type { TaskFilesView } from '../api/task-files.ts';
 import type {
   BatchResultItem,
   TaskEvent,
@@ -19,6 +20,7 @@ import type {
 import { DEFAULT_SERVERS, parseAddresses } from './address.ts';
 import { ClbError, NoServerError } from './errors.ts';
 import { subscribe, type SubscribeOptions } from './event-stream.ts';
+import { listFiles, readFile } from './files.ts';
 import { readOutput, type OutputOptions } from './output.ts';
 import { pause } from './pause.ts';
 import { jsonOf, ServerPool, type Patience, type PoolAnswer } from './server-pool.ts';
@@ -191,6 +193,16 @@ export class ClbClient {
   /** Its output as raw bytes; with `follow` live until it is final, across a change of master or of attempt. */
   logs(id: string, options: OutputOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     return readOutput(this.#pool, id, options, this.#outage);
+  }
+
+  /** The files kept of it by `collect`; empty while it has no result. */
+  files(id: string, options: CallOptions = {}): Promise<TaskFilesView> {
+    return listFiles(this.#pool, id, options.signal);
+  }
+
+  /** One of these files. @throws ClbError NOT_FOUND; UNAVAILABLE while the only node that has it is away. */
+  file(id: string, path: string, options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    return readFile(this.#pool, id, path, options.signal);
   }
 
   /** @throws ClbError CONFLICT where it is final already. */

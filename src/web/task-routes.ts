@@ -65,6 +65,21 @@ export function mountTaskRoutes(deps: TaskRouteDeps): void {
     await read(gate, local, req, res, false, (cluster) => answerOutput(shell, cluster, res, id, options));
   });
 
+  shell.route('get', '/v1/tasks/:id/files', async (req, res) => {
+    const id = taskId(req);
+    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    await read(gate, local, req, res, stale, (cluster) => {
+      answers.json(res, 200, cluster.taskFiles(id));
+    });
+  });
+
+  shell.route('get', '/v1/tasks/:id/files/*path', async (req, res) => {
+    const id = taskId(req);
+    const path = filePath(req);
+    queryOf(req, []);
+    await read(gate, local, req, res, false, (cluster) => answerFile(shell, cluster, res, id, path));
+  });
+
   shell.route('post', '/v1/tasks/:id/cancel', (req, res) =>
     command(deps, req, res, async (cluster, id) => {
       answers.json(res, 200, await cluster.cancel(id));
@@ -149,6 +164,30 @@ async function command(
   });
 }
 
+/** The bytes, for saving: what a payload wrote is never shown as a page of ours. */
+async function answerFile(
+  shell: WebShell,
+  cluster: Cluster,
+  res: ServerResponse,
+  id: string,
+  path: string,
+): Promise<void> {
+  const abort = new AbortController();
+  res.once('close', () => abort.abort());
+  const { bytes, chunks } = await cluster.openFile(id, path, abort.signal);
+  const name = encodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
+  shell.answers.begin(res, 200, {
+    'content-type': 'application/octet-stream',
+    'content-length': bytes,
+    'content-disposition': `attachment; filename*=UTF-8''${name}`,
+  });
+  for await (const chunk of chunks) {
+    if (!res.write(chunk)) await drained(res);
+    if (res.destroyed) return;
+  }
+  res.end();
+}
+
 interface OutputOptions {
   readonly stream: OutputStream;
   readonly follow: boolean;
@@ -196,11 +235,17 @@ async function answerOutput(
   }
 }
 
+/** `*path`, each part decoded. */
+function filePath(req: Request): string {
+  const parts: unknown = req.params['path'];
+  return Array.isArray(parts) ? parts.join('/') : String(parts);
+}
+
 /** With `brief`, for lists on a screen: scripts and output can make a page of it megabytes long. */
 export function summary(task: TaskView): TaskSummary {
   const { result } = task;
-  const row = without(task, ['script', 'stdin', 'result']);
-  return { ...row, result: result === null ? null : without(result, ['stdout', 'stderr']) };
+  const row = without(task, ['script', 'stdin', 'files', 'result']);
+  return { ...row, result: result === null ? null : without(result, ['stdout', 'stderr', 'collected']) };
 }
 
 function without<T extends object, K extends keyof T>(whole: T, keys: readonly K[]): Omit<T, K> {

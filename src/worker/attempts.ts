@@ -9,6 +9,7 @@
  */
 import type { AttemptRef, WorkerToMaster } from '../link/protocol.ts';
 import { attemptKey } from '../link/messages.ts';
+import { endingChars } from './executor.ts';
 import type { Ending, Executor, ExecutorHoldings, KillWhy, LaunchOrder } from './executor.ts';
 import { monotonicMs } from './monotonic.ts';
 import { RecentKeys } from './recent-keys.ts';
@@ -290,7 +291,7 @@ export class Attempts {
       const attempt = this.#toSend[at];
       if (attempt === undefined || attempt.ending === null) continue;
       if (this.#inflightChars > ATTEMPT_LIMITS.inflightCharsMax) break;
-      const chars = charsOf(attempt.ending);
+      const chars = endingChars(attempt.ending);
       this.#inflight.set(attemptKey(attempt.ref), { chars, sentAtMs: monotonicMs() });
       this.#inflightChars += chars;
       reporter.send({ ...attempt.ending, task: attempt.ref.task, token: attempt.ref.token });
@@ -320,7 +321,3 @@ const CANCELED_BEFORE_START: KeptEnding = {
     truncated: false,
   },
 };
-
-function charsOf(ending: KeptEnding): number {
-  return ending.kind === 'finished' ? ending.result.stdout.length + ending.result.stderr.length : 0;
-}

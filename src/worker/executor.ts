@@ -1,4 +1,5 @@
 import type { AttemptRef, RunSpec } from '../link/protocol.ts';
+import type { FileContents } from '../api/task-files.ts';
 import type { FinalStatus, TaskResult } from '../api/tasks.ts';
 import type { OutputStream } from '../api/views.ts';
 
@@ -11,11 +12,21 @@ export type Ending =
       /** Milliseconds it ran, pauses excluded. */
       readonly runMs: number;
       readonly result: TaskResult;
+      /** Of the collected files, those that are to be replicated. */
+      readonly contents?: FileContents;
     }
   /** It did not come to its own end: given back, to be run again somewhere; no attempt is used up. */
   | { readonly kind: 'released'; readonly reason: string }
   /** Killed because the master gave the task to somebody else: nobody waits for it. */
   | { readonly kind: 'dropped' };
+
+/** Characters that an ending takes beside its fixed parts, roughly bytes. */
+export function endingChars(ending: Ending | null): number {
+  if (ending?.kind !== 'finished') return 0;
+  const { result, contents } = ending;
+  const files = contents === undefined ? [] : Object.values(contents);
+  return files.reduce((sum, { length }) => sum + length, result.stdout.length + result.stderr.length);
+}
 
 export interface LaunchOrder extends AttemptRef {
   /** The attempt's number, for CLB_ATTEMPT. */
@@ -51,6 +62,12 @@ export interface OutputRequest {
   readonly maxBytes: number;
   /** How long to wait for bytes if there are none yet. */
   readonly waitMs: number;
+}
+
+export interface FileRequest {
+  readonly path: string;
+  readonly offset: number;
+  readonly maxBytes: number;
 }
 
 export interface OutputChunk {
@@ -100,6 +117,9 @@ export interface Executor {
 
   /** @throws OutputGoneError (as a rejection). */
   readOutput(ref: AttemptRef, request: OutputRequest): Promise<OutputChunk>;
+
+  /** A collected file that is kept on this node. @throws OutputGoneError (as a rejection). */
+  readFile(ref: AttemptRef, request: FileRequest): Promise<OutputChunk>;
 
   /** Ends what still runs and itself. */
   stop(): Promise<void>;

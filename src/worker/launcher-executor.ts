@@ -10,6 +10,7 @@ import type {
   Executor,
   ExecutorEvents,
   ExecutorHoldings,
+  FileRequest,
   KillWhy,
   LaunchOrder,
   OutputChunk,
@@ -22,7 +23,7 @@ import { LAUNCHER_PROCESS, LauncherError, reachLauncher } from './launcher-proce
 import type { LauncherCommand, LauncherConnection } from './launcher-process.ts';
 import { monotonicMs } from './monotonic.ts';
 import { RecentKeys } from './recent-keys.ts';
-import { readOutputFile } from './output-files.ts';
+import { readKeptFile, readOutputFile } from './output-files.ts';
 
 export const LAUNCHER_EXECUTOR = {
   /** Tries to get a launcher before the node gives up. */
@@ -126,6 +127,10 @@ export class LauncherExecutor implements Executor {
       if (this.#live.has(key)) return 'live';
       return this.#ended.has(key) ? 'ended' : 'unknown';
     });
+  }
+
+  readFile(ref: AttemptRef, request: FileRequest): Promise<OutputChunk> {
+    return readKeptFile(this.#command.layout, ref, request);
   }
 
   async stop(): Promise<void> {

@@ -186,6 +186,7 @@ export class MasterFinder {
       case 'kill':
       case 'recorded':
       case 'readOutput':
+      case 'readFile':
       case 'considered':
         this.#warnOnce(`${address} answered with ${message.kind} where a welcome was due`);
         return { kind: 'nothing' };

@@ -19,6 +19,7 @@ import { crc32 } from 'node:zlib';
 import { Level } from 'level';
 import { attemptKey } from '../link/messages.ts';
 import type { AttemptRef } from '../link/protocol.ts';
+import { endingChars } from './executor.ts';
 import type { Ending } from './executor.ts';
 
 /** An ending that is kept: a dropped attempt is deleted instead. */
@@ -200,7 +201,7 @@ export class Outbox {
     const taken = new Map<string, Pending>();
     let chars = 0;
     for (const [key, pending] of this.#pending) {
-      chars += charsOf(pending.item[2]);
+      chars += endingChars(pending.item[2]);
       if (
         taken.size >= OUTBOX_LIMITS.flushItemsMax ||
         (chars > OUTBOX_LIMITS.flushCharsMax && taken.size > 0)
@@ -287,8 +288,4 @@ function decodeFlush(value: string): readonly FlushItem[] | null {
   const colon = value.indexOf(':');
   const json = value.slice(colon + 1);
   return value.slice(0, colon) === crcOf(json) ? (JSON.parse(json) as FlushItem[]) : null;
-}
-
-function charsOf(ending: KeptEnding | null): number {
-  return ending?.kind === 'finished' ? ending.result.stdout.length + ending.result.stderr.length : 0;
 }

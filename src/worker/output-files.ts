@@ -4,8 +4,10 @@ import { open, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AttemptRef } from '../link/protocol.ts';
-import type { OutputChunk, OutputRequest } from './executor.ts';
+import { filePathProblem } from '../api/task-files.ts';
+import type { FileRequest, OutputChunk, OutputRequest } from './executor.ts';
 import { OutputGoneError } from './executor.ts';
+import { KEPT_FILES } from './launcher/attempt-store.ts';
 import type { LauncherLayout } from './launcher/layout.ts';
 import { monotonicMs } from './monotonic.ts';
 
@@ -45,6 +47,24 @@ export async function readOutputFile(
   }
 }
 
+/** A collected file that is kept here. @throws OutputGoneError */
+export async function readKeptFile(
+  layout: LauncherLayout,
+  ref: AttemptRef,
+  request: FileRequest,
+): Promise<OutputChunk> {
+  const folder = filePathProblem(request.path) === null ? await findFolder(layout, ref) : null;
+  const path = folder === null ? null : join(folder, KEPT_FILES, request.path);
+  if (folder === null || path === null || !existsSync(path)) {
+    // Between the two looks it may have been moved to the kept ones.
+    if (folder !== null && !existsSync(folder)) return readKeptFile(layout, ref, request);
+    throw new OutputGoneError('that file is not kept on its node any more');
+  }
+  const { data, sizeBytes } = await readAt(path, request);
+  const nextOffset = request.offset + data.byteLength;
+  return { data, nextOffset, end: nextOffset >= sizeBytes };
+}
+
 const NOTHING = { data: new Uint8Array(0), sizeBytes: 0 } as const;
 
 /** The attempt's number is part of the folder's name, but not of the question. */
@@ -61,7 +81,7 @@ async function findFolder(layout: LauncherLayout, ref: AttemptRef): Promise<stri
 /** Nothing was written yet if the file is not there. */
 async function readAt(
   path: string,
-  request: OutputRequest,
+  request: { readonly offset: number; readonly maxBytes: number },
 ): Promise<{ readonly data: Uint8Array; readonly sizeBytes: number }> {
   let file: FileHandle;
   try {

@@ -11,9 +11,9 @@ export const OUTPUT_READS = {
   notBegunWaitMs: 100,
 } as const;
 
-type Question = Extract<MasterToWorker, { kind: 'readOutput' }>;
+type Question = Extract<MasterToWorker, { kind: 'readOutput' | 'readFile' }>;
 
-/** Answers the master's questions for output, each when there is something to say. */
+/** Answers the master's questions for output and kept files, each when there is something to say. */
 export class OutputReads {
   readonly #node: string;
   readonly #executor: Executor;
@@ -45,6 +45,11 @@ export class OutputReads {
 
   async #read(question: Question, attempts: Attempts | null): Promise<OutputChunk> {
     const ref: AttemptRef = { task: question.task, token: question.token };
+    if (question.kind === 'readFile') {
+      const { path, offset } = question;
+      const maxBytes = Math.min(question.maxBytes, OUTPUT_READS.bytesMax);
+      return this.#executor.readFile(ref, { path, offset, maxBytes });
+    }
     if (attempts?.isBeginning(ref) === true) {
       await new Promise((resolve) => setTimeout(resolve, OUTPUT_READS.notBegunWaitMs));
     }

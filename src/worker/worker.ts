@@ -361,6 +361,7 @@ export class Worker {
         this.#attempts?.kill(message, message.why);
         return;
       case 'readOutput':
+      case 'readFile':
         this.#outputReads.answer(message, this.#attempts, (answer) => connection.link.send(answer));
         return;
       case 'considered':

@@ -11,6 +11,7 @@ const RESULT = {
 const SPEC: RunSpec = {
   ...{ script: 'print(1)', command: null, interpreter: null, stdin: null, env: { A: 'b' }, cwd: null },
   ...{ timeoutMs: 5, memoryMb: 0, onDisconnect: 'pause' },
+  ...{ files: [{ path: 'a/b', contentBase64: 'YQ==' }], collect: ['out/*'] },
 };
 
 const WORKER_MESSAGES: readonly WorkerToMaster[] = [
@@ -30,6 +31,14 @@ const WORKER_MESSAGES: readonly WorkerToMaster[] = [
   { kind: 'heartbeat', seq: 3, sample: { cpu: 0, memory: 12.5 } },
   { kind: 'started', task: 'T_1', token: 9 },
   { kind: 'finished', task: 't', token: 1, outcome: 'failed', reason: null, runMs: 12, result: RESULT },
+  {
+    ...{ kind: 'finished', task: 't', token: 1, outcome: 'failed', reason: null, runMs: 12 },
+    result: {
+      ...RESULT,
+      collected: { files: [{ path: 'a', bytes: 1, kept: 'cluster' }], leftOut: 'not kept: b' },
+    },
+    contents: { a: 'YQ==' },
+  },
   { kind: 'released', task: 't', token: 1, reason: 'stopped' },
   { kind: 'output', request: 1, data: 'YQ==', nextOffset: 1, end: false },
   { kind: 'outputError', request: 1, message: 'gone' },
@@ -44,6 +53,9 @@ const MASTER_MESSAGES: readonly MasterToWorker[] = [
   { kind: 'run', task: 't', token: 1, number: 1, spec: SPEC },
   { kind: 'kill', task: 't', token: 1, why: 'canceled' },
   { kind: 'recorded', task: 't', token: 1, accepted: true },
+  {
+    ...{ kind: 'readFile', task: 't', token: 1, request: 1, path: 'a/b', offset: 0, maxBytes: 9 },
+  },
   {
     ...{ kind: 'readOutput', task: 't', token: 1, request: 1, stream: 'stderr', offset: 0 },
     ...{ maxBytes: 100, waitMs: 0 },
@@ -64,6 +76,7 @@ function* broken(value: unknown, path = ''): Generator<readonly [path: string, v
   for (const [key, item] of entries) {
     for (const wrong of [undefined, { wrong: 1 }, -1, 'x\u0000'.repeat(9_000)]) {
       if (typeof wrong === 'string' && FREE_TEXT.has(key)) continue;
+      if (wrong === undefined && MAY_BE_MISSING.has(key)) continue;
       yield [`${path}${key}`, rebuilt(key, wrong)];
     }
     for (const [inner, changed] of broken(item, `${path}${key}.`)) yield [inner, rebuilt(key, changed)];
@@ -71,7 +84,9 @@ function* broken(value: unknown, path = ''): Generator<readonly [path: string, v
 }
 
 /** Texts that may be long, and anything. */
-const FREE_TEXT = new Set(['script', 'stdin', 'stdout', 'stderr', 'data', 'A', 'a']);
+const FREE_TEXT = new Set(['script', 'stdin', 'stdout', 'stderr', 'data', 'contentBase64', 'A', 'a']);
+/** Peers that know nothing of files send none of these. */
+const MAY_BE_MISSING = new Set(['files', 'collect', 'contents', 'collected', 'a']);
 
 describe('checks of what comes in over a link', () => {
   for (const [side, parse, messages] of [
@@ -105,6 +120,25 @@ describe('checks of what comes in over a link', () => {
     for (const task of ['../x', 'a/b', '', '.', 'a b', 'x'.repeat(65)]) {
       assert.throws(() => parseWorkerMessage({ kind: 'started', task, token: 1 }), /task must be an id/);
     }
+  });
+
+  it('refuse files whose names could leave the scratch folder', () => {
+    const run = (spec: Partial<RunSpec>): unknown => ({
+      ...{ kind: 'run', task: 't', token: 1, number: 1 },
+      spec: { ...SPEC, ...spec },
+    });
+    for (const path of ['/etc/x', '../x', 'a/../../x', 'a\0b', '']) {
+      assert.throws(
+        () => parseMasterMessage(run({ files: [{ path, contentBase64: '' }] })),
+        /path must/,
+        path,
+      );
+    }
+    assert.throws(() => parseMasterMessage(run({ collect: ['../*'] })), /collect must not contain/);
+    const older = { ...SPEC, files: undefined, collect: undefined };
+    const parsed = parseMasterMessage({ kind: 'run', task: 't', token: 1, number: 1, spec: older });
+    assert.ok(parsed.kind === 'run');
+    assert.deepEqual([parsed.spec.files, parsed.spec.collect], [[], []]);
   });
 
   it('refuse a run with both or neither of script and command', () => {

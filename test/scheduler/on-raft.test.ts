@@ -172,6 +172,7 @@ class Worker {
         return;
       case 'heartbeatAck':
       case 'readOutput':
+      case 'readFile':
       case 'considered':
         return;
     }

@@ -57,6 +57,8 @@ export function newTask(id: string, request: TaskRequest): TaskView {
     onDisconnect: request.onDisconnect ?? 'pause',
     after: request.after ?? [],
     noRetryExitCodes: request.noRetryExitCodes ?? [],
+    files: request.files ?? [],
+    collect: request.collect ?? [],
     retryOf: null,
   };
 }

@@ -216,6 +216,7 @@ export class SimWorker {
         this.#forget({ task: message.task, token: message.token }, message.accepted);
         break;
       case 'readOutput':
+      case 'readFile':
       case 'considered':
         break;
     }

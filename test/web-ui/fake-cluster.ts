@@ -196,6 +196,8 @@ export class FakeCluster {
       onDisconnect: 'pause',
       after: [],
       noRetryExitCodes: [],
+      files: [],
+      collect: [],
       retryOf: options.retryOf ?? null,
     });
     this.#note(id, {}, 'submitted', null, null);

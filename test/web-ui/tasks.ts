@@ -35,6 +35,8 @@ export function task(number: number, change: Partial<TaskView> = {}): TaskView {
     onDisconnect: 'pause',
     after: [],
     noRetryExitCodes: [],
+    files: [],
+    collect: [],
     retryOf: null,
     ...change,
   };

@@ -1,7 +1,9 @@
 /** A cluster in memory, for the routes: it keeps tasks, never runs them, and does what a test tells it to. */
+import { Readable } from 'node:stream';
 import { ApiError } from '../../src/api/errors.ts';
 import type { Cluster, SubmitItem } from '../../src/api/cluster.ts';
 import type { ScheduleRequest, ScheduleView } from '../../src/api/schedules.ts';
+import type { CollectedFile, FileBytes, TaskFilesView } from '../../src/api/task-files.ts';
 import { isFinal, TASK_STATUSES } from '../../src/api/tasks.ts';
 import type {
   BatchResultItem,
@@ -43,6 +45,8 @@ export class FakeCluster implements Cluster {
   /** Called by transferLeadership; may throw or wait. */
   onTransfer: (to: string) => Promise<void> | void = () => undefined;
   output: Uint8Array[] = [];
+  /** Kept of every task. */
+  readonly files = new Map<string, Uint8Array>();
   outputEnds: Promise<void> = Promise.resolve();
   messages: EventMessage[] = [];
   firstKept = 1;
@@ -150,6 +154,21 @@ export class FakeCluster implements Cluster {
     if (first !== undefined) yield first.subarray(options.offset);
     if (options.follow) await this.outputEnds;
     yield* rest;
+  }
+
+  taskFiles(idOrPrefix: string): TaskFilesView {
+    const { id } = this.getTask(idOrPrefix);
+    const files = [...this.files].map(([path, content]): CollectedFile => {
+      return { path, bytes: content.byteLength, kept: 'cluster' };
+    });
+    return { task: id, attempt: files.length === 0 ? null : 1, node: 'worker1', files, leftOut: null };
+  }
+
+  openFile(idOrPrefix: string, path: string): Promise<FileBytes> {
+    this.getTask(idOrPrefix);
+    const content = this.files.get(path);
+    if (content === undefined) throw new ApiError('NOT_FOUND', `no file ${path}`);
+    return Promise.resolve({ path, bytes: content.byteLength, chunks: Readable.from([content]) });
   }
 
   nodes(): readonly NodeView[] {
@@ -361,5 +380,7 @@ const BLANK: TaskView = {
   onDisconnect: 'pause',
   after: [],
   noRetryExitCodes: [],
+  files: [],
+  collect: [],
   retryOf: null,
 };

@@ -6,6 +6,7 @@ import type {
   Executor,
   ExecutorEvents,
   ExecutorHoldings,
+  FileRequest,
   KillWhy,
   LaunchOrder,
   OutputChunk,
@@ -79,6 +80,12 @@ export class FakeExecutor implements Executor {
   readOutput(ref: AttemptRef, request: OutputRequest): Promise<OutputChunk> {
     if (ref.task === 'unknown') return Promise.reject(new OutputGoneError('not kept'));
     const data = Buffer.from('some output').subarray(request.offset, request.offset + request.maxBytes);
+    return Promise.resolve({ data, nextOffset: request.offset + data.byteLength, end: true });
+  }
+
+  readFile(_ref: AttemptRef, request: FileRequest): Promise<OutputChunk> {
+    if (request.path !== 'out.bin') return Promise.reject(new OutputGoneError('not kept'));
+    const data = Buffer.from('a file').subarray(request.offset, request.offset + request.maxBytes);
     return Promise.resolve({ data, nextOffset: request.offset + data.byteLength, end: true });
   }
 

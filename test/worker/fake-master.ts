@@ -16,6 +16,8 @@ export const SPEC: RunSpec = {
   timeoutMs: null,
   memoryMb: 0,
   onDisconnect: 'pause',
+  files: [],
+  collect: [],
 };
 
 /** Some servers in memory. What each answers to a hello is up to the test; by default server1 is the master. */

@@ -319,11 +319,13 @@ export class Links {
     node: FleetNode,
     message: Extract<WorkerToMaster, { kind: 'finished' }>,
   ): void {
-    const { task, token, outcome, runMs, result } = message;
+    const { task, token, outcome, runMs, result, contents } = message;
     // No process of it is left, so its slot is free before the log says so.
     node.vacate(task, token);
     const reason = message.reason ?? this.#whyEnded(node, task, outcome === 'canceled');
-    lead.batcher.addDuty({ op: 'finish', task, token, outcome, reason, runMs, result }, (decided) => {
+    const files = contents === undefined ? {} : { contents };
+    const op = { op: 'finish', task, token, outcome, reason, runMs, result, ...files } as const;
+    lead.batcher.addDuty(op, (decided) => {
       if (decided.kind !== 'applied') return;
       const accepted = decided.result.kind === 'done' || decided.result.kind === 'duplicate';
       session.send({ kind: 'recorded', task, token, accepted });

@@ -3,6 +3,8 @@ import type { TaskRequest } from '../../api/tasks.ts';
 import { TASK_DEFAULTS } from '../state/task-spec.ts';
 
 const NO_ENV: Readonly<Record<string, string>> = {};
+const NO_FILES: RunSpec['files'] = [];
+const NO_PATTERNS: RunSpec['collect'] = [];
 
 /** What a worker needs to run the task. */
 export function runSpecOf(spec: TaskRequest): RunSpec {
@@ -16,5 +18,7 @@ export function runSpecOf(spec: TaskRequest): RunSpec {
     timeoutMs: spec.timeoutMs ?? null,
     memoryMb: spec.memoryMb ?? TASK_DEFAULTS.memoryMb,
     onDisconnect: spec.onDisconnect ?? TASK_DEFAULTS.onDisconnect,
+    files: spec.files ?? NO_FILES,
+    collect: spec.collect ?? NO_PATTERNS,
   };
 }

@@ -12,6 +12,12 @@ export type OutputAnswer =
   /** The node can't tell (any more): its link broke, or it has not got the output. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
+export interface FileQuestion extends AttemptRef {
+  readonly path: string;
+  readonly offset: number;
+  readonly maxBytes: number;
+}
+
 export interface OutputQuestion extends AttemptRef {
   readonly stream: OutputStream;
   readonly offset: number;
@@ -59,6 +65,15 @@ export class WorkerSession {
 
   /** Never rejects. An abort only ends the waiting. */
   readOutput(question: OutputQuestion, signal: AbortSignal): Promise<OutputAnswer> {
+    return this.#ask((request) => ({ kind: 'readOutput', request, ...question }), signal);
+  }
+
+  /** The same for a collected file. */
+  readFile(question: FileQuestion, signal: AbortSignal): Promise<OutputAnswer> {
+    return this.#ask((request) => ({ kind: 'readFile', request, ...question }), signal);
+  }
+
+  #ask(question: (request: number) => MasterToWorker, signal: AbortSignal): Promise<OutputAnswer> {
     if (!this.#open) return Promise.resolve({ kind: 'unavailable', reason: 'the node is not connected' });
     if (this.#reads.size >= OUTPUT_READS_MAX) {
       return Promise.resolve({ kind: 'unavailable', reason: 'too many are reading output from this node' });
@@ -77,11 +92,11 @@ export class WorkerSession {
       }
       signal.addEventListener('abort', abort);
       this.#reads.set(request, finish);
-      this.send({ kind: 'readOutput', request, ...question });
+      this.send(question(request));
     });
   }
 
-  /** Takes an answer to {@link readOutput}. One that nobody waits for any more is ignored. */
+  /** Takes an answer to {@link readOutput} or {@link readFile}. One that nobody waits for any more is ignored. */
   answered(message: Extract<WorkerToMaster, { kind: 'output' | 'outputError' }>): void {
     const waiting = this.#reads.get(message.request);
     if (waiting === undefined) return;

@@ -2,6 +2,7 @@
  * The life of a task: scheduled → queued → assigned → running → one of the final four. Pure functions from one
  * record to the next; whether a step is allowed is decided here, the tables that follow from it are kept by task-table.ts.
  */
+import type { FileContents } from '../../api/task-files.ts';
 import type { AttemptOutcome, FinalStatus, TaskRequest, TaskResult } from '../../api/tasks.ts';
 import { STATE_LIMITS } from './limits.ts';
 import type { NewTask } from './ops.ts';
@@ -55,6 +56,7 @@ export function submitted(
     attemptNumber: 0,
     attempts: NO_ATTEMPTS,
     result: null,
+    contents: null,
     index: ctx.index,
     timeline: NO_TIMELINE,
     timelineCut: 0,
@@ -142,6 +144,7 @@ export interface Ending {
   readonly reason: string | null;
   readonly runMs: number;
   readonly result: TaskResult;
+  readonly contents?: FileContents;
 }
 
 /** The current attempt ended: final, or another attempt follows. */
@@ -151,7 +154,7 @@ export function finished(
   attempt: AttemptRecord,
   ending: Ending,
 ): TaskRecord {
-  const { outcome, result } = ending;
+  const { outcome, result, contents = null } = ending;
   // Nobody asked to cancel the task, so its node was told to end it for a reason of the cluster (a drain's deadline).
   if (outcome === 'canceled' && !task.cancelRequested) {
     return givenBack(ctx, task, attempt, clip(ending.reason) ?? 'ended by the cluster before it was done');
@@ -176,9 +179,10 @@ export function finished(
       why: reason ?? describeEnding(outcome, result),
     },
   );
-  if (!mayRetry(task.spec, outcome, used, result.exitCode)) return final(ctx, next, outcome, result);
+  if (!mayRetry(task.spec, outcome, used, result.exitCode))
+    return final(ctx, { ...next, contents }, outcome, result);
   if (task.cancelRequested) {
-    return canceled(ctx, { ...next, result }, 'canceled before its next attempt');
+    return canceled(ctx, { ...next, result, contents }, 'canceled before its next attempt');
   }
   return retrying(ctx, next, describeEnding(outcome, result));
 }

@@ -2,6 +2,7 @@
  * The commands of the replicated task list. The payload of a log entry is JSON `{at, ops:[…]}`; `at` was stamped
  * by the master that proposed it. Everything random (ids) or costly (digests) is made by the proposer.
  */
+import type { FileContents } from '../../api/task-files.ts';
 import type { FinalStatus, TaskRequest, TaskResult } from '../../api/tasks.ts';
 import type { NodeRegistration, Placement } from './records.ts';
 import type { NewSchedule } from './schedule-table.ts';
@@ -58,6 +59,8 @@ export type Op =
       readonly reason: string | null;
       readonly runMs: number;
       readonly result: TaskResult;
+      /** Of the collected files, those that are replicated. */
+      readonly contents?: FileContents;
     })
   /** Given back unfinished by a node that is being stopped in order. */
   | (AttemptOp & { readonly op: 'release'; readonly reason: string })

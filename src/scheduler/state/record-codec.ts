@@ -2,6 +2,7 @@
  * Task records as JSON, short: fields that have their usual value are left out, attempts and timeline are rows.
  * Used by snapshots and by the archive; FORMAT_VERSION in snapshot-format.ts covers both.
  */
+import type { FileContents } from '../../api/task-files.ts';
 import type { AttemptOutcome, TaskRequest, TaskResult, TaskStatus } from '../../api/tasks.ts';
 import type { AttemptRecord, TaskRecord, TimelineRecord, TimelineWhat } from './records.ts';
 
@@ -53,6 +54,7 @@ interface EncodedTask {
   readonly n?: number;
   readonly a?: readonly AttemptRow[];
   readonly r?: TaskResult;
+  readonly f?: FileContents;
   readonly t?: readonly TimelineRow[];
   readonly tc?: number;
 }
@@ -83,6 +85,7 @@ export function encodeTask(task: TaskRecord): string {
   if (task.attemptNumber > 0) encoded.n = task.attemptNumber;
   if (task.attempts.length > 0) encoded.a = task.attempts.map(attemptRow);
   if (task.result !== null) encoded.r = task.result;
+  if (task.contents !== null) encoded.f = task.contents;
   if (task.timeline.length > 0) encoded.t = task.timeline.map(timelineRow);
   if (task.timelineCut > 0) encoded.tc = task.timelineCut;
   return JSON.stringify(encoded);
@@ -112,6 +115,7 @@ export function decodeTask(text: string): TaskRecord {
     attemptNumber: task.n ?? 0,
     attempts: task.a === undefined ? NO_ATTEMPTS : task.a.map(attemptOf),
     result: task.r ?? null,
+    contents: task.f ?? null,
     index: task.i,
     timeline: task.t === undefined ? NO_TIMELINE : task.t.map(timelineOf),
     timelineCut: task.tc ?? 0,

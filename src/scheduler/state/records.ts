@@ -2,6 +2,7 @@
  * What the state machine holds. Records are immutable: a change makes a new one, so a snapshot is a frozen list of
  * references. Times are milliseconds since 1970 by the state machine's clock.
  */
+import type { FileContents } from '../../api/task-files.ts';
 import type { AttemptOutcome, TaskEvent, TaskRequest, TaskResult, TaskStatus } from '../../api/tasks.ts';
 
 /** Why a node was chosen. */
@@ -71,6 +72,8 @@ export interface TaskRecord {
   readonly attemptNumber: number;
   readonly attempts: readonly AttemptRecord[];
   readonly result: TaskResult | null;
+  /** Of the collected files, those that are replicated; null: none. */
+  readonly contents: FileContents | null;
   /** Log index of the last entry that changed it. */
   readonly index: number;
   /** What happened after the submission (which is in the fields above). */

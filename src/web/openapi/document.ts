@@ -62,7 +62,7 @@ export interface OpenApiDocument {
 export function openApiDocument(version: string): OpenApiDocument {
   const paths: Record<string, Record<string, JsonSchema>> = {};
   for (const operation of OPERATIONS) {
-    const path = operation.path.replace(/:(\w+)/g, '{$1}');
+    const path = operation.path.replace(/[:*](\w+)/g, '{$1}');
     paths[path] = { ...paths[path], [operation.method]: operationObject(operation) };
   }
   return {

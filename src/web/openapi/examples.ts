@@ -58,6 +58,8 @@ export const TASK_EXAMPLE = {
   onDisconnect: 'pause',
   after: [],
   noRetryExitCodes: [],
+  files: [],
+  collect: [],
   retryOf: null,
 } as const;
 

@@ -6,6 +6,7 @@ import { CHANGE_ERRORS, NAMING_ERRORS, READ_ERRORS } from './operation.ts';
 import type { Answer, Operation } from './operation.ts';
 import {
   EVENT_PARAMETERS,
+  FILE_PATH,
   IDEMPOTENCY_KEY,
   LIST_PARAMETERS,
   LOG_PARAMETERS,
@@ -120,6 +121,35 @@ const TASKS: readonly Operation[] = [
       },
     ],
     errors: [...READ_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('get', '/v1/tasks/:id/files', 'Tasks', {
+    id: 'listTaskFiles',
+    summary: 'Files kept of a finished task',
+    text: 'What `collect` brought. Empty while there is no result.',
+    parameters: [STALE],
+    answers: [
+      ok('TaskFiles', 'By path.', {
+        ...{ task: TASK_EXAMPLE.id, attempt: 1, node: 'worker1', leftOut: null },
+        files: [{ path: 'out/plot.png', bytes: 5_120, kept: 'cluster' }],
+      }),
+    ],
+    errors: [...READ_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('get', '/v1/tasks/:id/files/*path', 'Tasks', {
+    id: 'getTaskFile',
+    summary: 'One file kept of a finished task',
+    text:
+      `Byte for byte. Up to ${LIMITS.resultFilesBytesMax} bytes of a task's files are replicated with its result; larger ` +
+      'ones are on the node that ran it: 503 `UNAVAILABLE` while it is away, 404 once it has removed them.',
+    parameters: [FILE_PATH],
+    answers: [
+      {
+        status: 200,
+        text: 'The bytes, as an attachment.',
+        content: { kind: 'other', type: 'application/octet-stream' },
+      },
+    ],
+    errors: [...READ_ERRORS, ...NAMING_ERRORS, 'UNAVAILABLE'],
   }),
   operation('post', '/v1/tasks/:id/cancel', 'Tasks', {
     id: 'cancelTask',

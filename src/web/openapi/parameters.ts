@@ -92,6 +92,13 @@ export const IDEMPOTENCY_KEY: Parameter = {
   example: 'nightly-2026-01-01',
 };
 
+export const FILE_PATH: Parameter = {
+  name: 'path',
+  in: 'path',
+  schema: { type: 'string', minLength: 1 },
+  text: 'As listed; `/` may stand as it is.',
+};
+
 /** The `:id` of a path. */
 export function pathId(of: 'Tasks' | 'Nodes' | 'Schedules'): Parameter {
   const text =

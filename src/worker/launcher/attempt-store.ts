@@ -12,7 +12,8 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { TaskFile } from '../../api/task-files.ts';
 import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
 import type { Ending } from '../executor.ts';
 import { attemptFolderName, parseAttemptFolderName } from './layout.ts';
@@ -26,6 +27,7 @@ export const KEPT = {
 } as const;
 
 const SCRATCH = 'scratch';
+export const KEPT_FILES = 'files';
 const FOLDER_MODE = 0o700;
 
 export interface AttemptFolder {
@@ -38,6 +40,8 @@ export interface AttemptFolder {
   readonly stdout: string;
   readonly stderr: string;
   readonly result: string;
+  /** Collected files that are not part of the result. */
+  readonly files: string;
 }
 
 /** What an earlier launcher left in the folder of attempts. */
@@ -76,7 +80,7 @@ export class AttemptStore {
     }
     const kept = readdirSync(this.#layout.kept).map((name) => {
       const path = join(this.#layout.kept, name);
-      return { path, bytes: outputBytes(path), atMs: statSync(path).mtimeMs };
+      return { path, bytes: keptBytes(path), atMs: statSync(path).mtimeMs };
     });
     this.#kept = kept.sort((a, b) => a.atMs - b.atMs);
     this.#keptBytes = kept.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -102,6 +106,7 @@ export class AttemptStore {
       stdout: join(path, 'stdout'),
       stderr: join(path, 'stderr'),
       result: join(path, 'result.json'),
+      files: join(path, KEPT_FILES),
     };
   }
 
@@ -117,6 +122,7 @@ export class AttemptStore {
       mkdirSync(folder.tmp, { mode: FOLDER_MODE });
     }
     if (spec.script !== null) writeFileSync(folder.script, spec.script, { mode: 0o700 });
+    for (const file of spec.files) putFile(folder.scratch, file);
     if (spec.stdin !== null) writeFileSync(folder.stdin, spec.stdin, { mode: 0o600 });
     return folder;
   }
@@ -147,7 +153,7 @@ export class AttemptStore {
   /** The ending is safe elsewhere: only output stays, as long as there is room for it. */
   release(ref: AttemptRef, number: number): void {
     const folder = this.folder(ref, number);
-    const bytes = outputBytes(folder.path);
+    const bytes = keptBytes(folder.path);
     const hasScratch = existsSync(folder.scratch);
     try {
       if (bytes > 0) {
@@ -201,6 +207,14 @@ export class AttemptStore {
   }
 }
 
+/** Executable, because it may be a program. The folder is the task's alone. */
+function putFile(scratch: string, { path, contentBase64 }: TaskFile): void {
+  const place = join(scratch, path);
+  const folder = dirname(place);
+  if (folder !== scratch) mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+  writeFileSync(place, Buffer.from(contentBase64, 'base64'), { mode: 0o700, flag: 'wx' });
+}
+
 function isUntouched(scratch: string, tmp: string): boolean {
   try {
     return isEmpty(tmp, 0) && isEmpty(scratch, 1);
@@ -214,10 +228,18 @@ function isEmpty(folder: string, entries: number): boolean {
   return (mode & 0o7777) === FOLDER_MODE && readdirSync(folder).length === entries;
 }
 
-function outputBytes(folder: string): number {
+function keptBytes(folder: string): number {
   let bytes = 0;
   for (const name of ['stdout', 'stderr']) {
     bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
   }
-  return bytes;
+  return bytes + bytesIn(join(folder, KEPT_FILES));
+}
+
+/** Of all files in it; at most LIMITS.collectFilesMax are there. */
+function bytesIn(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + lstatSync(join(entry.parentPath, entry.name)).size, 0);
 }

@@ -10,6 +10,7 @@ import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
 import type { Ending, KillWhy } from '../executor.ts';
 import { monotonicMs } from '../monotonic.ts';
 import type { AttemptFolder, AttemptStore } from './attempt-store.ts';
+import { collectFiles } from './collect.ts';
 import type { FifoPool } from './fifo-pool.ts';
 import type { Guard } from './guard.ts';
 import { describeSpawnFailure } from './payload.ts';
@@ -200,7 +201,7 @@ export class Attempt {
     }
     guard.started(slot, payload.root.pid);
     this.#running = { ...payload, slot, startedAtMs: monotonicMs() };
-    this.#spec = { ...this.#spec, script: null, stdin: null, command: [], env: {} };
+    this.#spec = { ...this.#spec, script: null, stdin: null, command: [], env: {}, files: [] };
     return true;
   }
 
@@ -311,7 +312,7 @@ export class Attempt {
       if (await capture.finish(ATTEMPT.outputGraceMs)) this.#context.fifos.giveBack(fifo.path);
       else this.#context.fifos.discard(fifo.path);
     }
-    this.#report(this.#ending(exit, runMs, running));
+    this.#report(await this.#withFiles(this.#ending(exit, runMs, running)));
   }
 
   #ending(exit: Exit, runMs: number, running: Running): Ending {
@@ -351,6 +352,14 @@ export class Attempt {
       case 'superseded':
         return { kind: 'dropped' };
     }
+  }
+
+  /** With what the task wants to be kept of its scratch folder. */
+  async #withFiles(ending: Ending): Promise<Ending> {
+    if (ending.kind !== 'finished' || this.#spec.collect.length === 0) return ending;
+    const { scratch, files } = this.#context.store.folder(this.ref, this.number);
+    const { collected, contents } = await collectFiles(scratch, this.#spec.collect, files);
+    return { ...ending, result: { ...ending.result, collected }, contents };
   }
 
   #report(ending: Ending): void {

@@ -8,8 +8,9 @@
  *       scratch/                             the payload's folder, removed at its end
  *       script, stdin                        what it was given
  *       stdout, stderr                       its output, each up to LIMITS.nodeStreamBytesMax
+ *       files/                               collected files that are too large for the result
  *       result.json                          how it ended
- *   launcher/kept/<task>.<token>.<number>/   output of acknowledged attempts, the newest ones
+ *   launcher/kept/<task>.<token>.<number>/   output and files of acknowledged attempts, the newest ones
  *   launcher/spare/                          empty folders of attempts, to be used again
  *   launcher/trash/                          scratch folders being deleted
  */

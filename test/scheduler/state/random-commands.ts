@@ -103,7 +103,8 @@ export class RandomCommands {
     if (roll < 5) return { op: 'lost', ...attempt, reason: 'not there' };
     const outcome = (['succeeded', 'failed', 'timed_out', 'canceled'] as const)[random.below(4)] ?? 'failed';
     const result = taskResult({ exitCode: random.below(3), stdout: 'ü'.repeat(random.below(200)) });
-    return { op: 'finish', ...attempt, outcome, reason: null, runMs: random.below(100), result };
+    const contents = random.below(4) === 0 ? { contents: { 'out/a': 'YQ==' } } : {};
+    return { op: 'finish', ...attempt, outcome, reason: null, runMs: random.below(100), result, ...contents };
   }
 
   #queuedId(): string {

@@ -148,6 +148,8 @@ const SPEC: RunSpec = {
   timeoutMs: null,
   memoryMb: 0,
   onDisconnect: 'pause',
+  files: [],
+  collect: [],
 };
 
 /** For state outside this process only: files, the process table. */
