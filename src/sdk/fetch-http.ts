@@ -96,7 +96,6 @@ class Call {
       },
       ...(body === undefined ? {} : { body }),
       signal: this.controller.signal,
-      cache: 'no-store',
       redirect: 'error',
     });
   }

@@ -1,8 +1,14 @@
 /** What Node and the browser both have, under different names. */
 
+/** What is used of the Web Crypto API; spelled out, because its types are the browser's library's. */
+interface RandomSource {
+  randomUUID?: () => string;
+  getRandomValues(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+}
+
 /** A random idempotency key. `randomUUID` is missing on pages that came neither by TLS nor from this machine. */
 export function randomKey(): string {
-  const source: Omit<Crypto, 'randomUUID'> & { randomUUID?: () => string } = globalThis.crypto;
+  const source: RandomSource = globalThis.crypto;
   if (source.randomUUID !== undefined) return source.randomUUID();
   const bytes = source.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
