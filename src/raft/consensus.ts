@@ -36,6 +36,11 @@ export interface Consensus<Result> {
   quorumReachable(): boolean;
   /** Milliseconds since each peer was last heard of (any message); null: never. */
   lastContactMs(): ReadonlyMap<NodeId, number | null>;
+  /**
+   * The newest version of the protocol that every member speaks, as far as is known: a member not heard of since this
+   * process began counts as speaking the oldest.
+   */
+  commonVersion(): number;
   /** Entries still in the log, both ends inclusive, clipped to what is kept. */
   entries(from: LogIndex, to: LogIndex): readonly Entry[];
   /** Called after each change; returns the unsubscriber. */

@@ -30,4 +30,6 @@ export { HttpTransport } from './transport/http-transport.ts';
 export type { HttpTransportOptions } from './transport/http-transport.ts';
 export { MemoryNetwork, MemoryTransport } from './transport/memory-transport.ts';
 export type { PeerAddress, TransportSettings } from './transport/transport-settings.ts';
+export { PROTOCOL_VERSIONS } from './transport/versions.ts';
+export type { VersionRange } from './transport/versions.ts';
 export type { RaftTransport } from './transport/transport.ts';

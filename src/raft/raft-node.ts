@@ -29,6 +29,7 @@ import { coreConfig, RAFT_DEFAULTS } from './raft-settings.ts';
 import type { RaftSettings } from './raft-settings.ts';
 import { KvRaftStorage } from './storage/raft-storage.ts';
 import type { ChunkTotals } from './storage/raft-storage.ts';
+import { PROTOCOL_VERSIONS } from './transport/versions.ts';
 
 type ConfigurationListener = (config: Configuration, isCommitted: boolean) => void;
 
@@ -201,6 +202,14 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   lastContactMs(): ReadonlyMap<NodeId, number | null> {
     return this.#options.transport.lastContactMs();
+  }
+
+  commonVersion(): number {
+    const { voters, learners } = this.#core.configuration;
+    const newest = this.#options.transport.newestVersions?.();
+    if (newest === undefined) return PROTOCOL_VERSIONS.newest;
+    const versions = [...voters, ...learners].map((id) => newest.get(id) ?? PROTOCOL_VERSIONS.oldest);
+    return Math.min(PROTOCOL_VERSIONS.newest, ...versions);
   }
 
   entries(from: LogIndex, to: LogIndex): readonly Entry[] {

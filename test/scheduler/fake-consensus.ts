@@ -31,6 +31,8 @@ export class FakeConsensus<Result> implements Consensus<Result> {
   /** Entries are refused while true. */
   overloaded = false;
   reachable = true;
+  /** The newest version that every server is known to speak. */
+  version = 1;
   proposals = 0;
 
   constructor(self: string, machine: StateMachine<Result>, timers: Timers) {
@@ -151,6 +153,10 @@ export class FakeConsensus<Result> implements Consensus<Result> {
 
   lastContactMs(): ReadonlyMap<NodeId, number | null> {
     return new Map([['server2' as NodeId, 12]]);
+  }
+
+  commonVersion(): number {
+    return this.version;
   }
 
   entries(from: LogIndex, to: LogIndex): readonly Entry[] {

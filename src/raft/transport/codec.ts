@@ -10,9 +10,6 @@ import { ByteReader, MalformedBytesError } from '../byte-reader.ts';
 import type { Entry, LogIndex, Message, NodeId, ReadId, SnapshotMeta, Term } from '../core/types.ts';
 import { entryBlockBytes, parseConfiguration, readEntryBlock, writeEntryBlock } from '../entry-block.ts';
 
-/** Changed whenever an older program could misread a frame. Peers with another version are refused. */
-export const TRANSPORT_VERSION = 1;
-
 /** Kinds of frames that are no messages of Raft. */
 export const FRAME_PING = 0;
 export const FRAME_PONG = 1;

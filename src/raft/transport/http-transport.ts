@@ -5,14 +5,13 @@ import { isMember } from '../core/configuration.ts';
 import type { Configuration, Message, NodeId } from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
 import type { Timers } from '../timers.ts';
-import { TRANSPORT_VERSION } from './codec.ts';
+import { Complaints } from './complaints.ts';
 import { InboundConnection, refuseInbound } from './inbound-connection.ts';
 import { PeerConnection } from './peer-connection.ts';
 import {
   HEADER_CLUSTER,
   HEADER_NODE,
   HEADER_TARGET,
-  HEADER_VERSION,
   parsePeerAddress,
   RAFT_PROTOCOL,
   REFUSAL_REMOVED,
@@ -20,6 +19,14 @@ import {
 } from './transport-settings.ts';
 import type { PeerAddress, TransportSettings } from './transport-settings.ts';
 import type { RaftTransport } from './transport.ts';
+import {
+  commonVersion,
+  describeVersions,
+  PROTOCOL_VERSIONS,
+  versionHeaders,
+  versionsOf,
+} from './versions.ts';
+import type { VersionRange } from './versions.ts';
 
 export interface HttpTransportOptions {
   readonly clusterId: string;
@@ -36,6 +43,8 @@ export interface HttpTransportOptions {
   readonly timers: Timers;
   readonly log: RaftLogger;
   readonly settings?: Partial<TransportSettings>;
+  /** What it speaks; something else than this program's only in tests. */
+  readonly versions?: VersionRange;
 }
 
 /**
@@ -52,6 +61,10 @@ export class HttpTransport implements RaftTransport {
   readonly #outbound = new Map<NodeId, PeerConnection>();
   readonly #inbound = new Map<NodeId, InboundConnection>();
   readonly #heardAtMs = new Map<NodeId, number>();
+  readonly #complaints: Complaints;
+  readonly #versions: VersionRange;
+  /** The newest version each peer spoke when it last dialed, and the own one. */
+  readonly #newestOf: Map<NodeId, number>;
   /** Members of old: turned away. */
   #removed: ReadonlySet<NodeId> = new Set();
   #stopAccepting: (() => void) | null = null;
@@ -61,6 +74,9 @@ export class HttpTransport implements RaftTransport {
   constructor(options: HttpTransportOptions) {
     this.#options = options;
     this.#settings = { ...TRANSPORT_DEFAULTS, ...options.settings };
+    this.#complaints = new Complaints(options.log, options.timers);
+    this.#versions = options.versions ?? PROTOCOL_VERSIONS;
+    this.#newestOf = new Map([[options.self, this.#versions.newest]]);
     this.#addresses = new Map(options.peers);
     this.#addresses.delete(options.self);
   }
@@ -120,6 +136,10 @@ export class HttpTransport implements RaftTransport {
     return contacts;
   }
 
+  newestVersions(): ReadonlyMap<NodeId, number> {
+    return this.#newestOf;
+  }
+
   close(): Promise<void> {
     this.#closed = true;
     this.onMessage = null;
@@ -143,7 +163,7 @@ export class HttpTransport implements RaftTransport {
         [HEADER_CLUSTER]: clusterId,
         [HEADER_NODE]: self,
         [HEADER_TARGET]: peer,
-        [HEADER_VERSION]: String(TRANSPORT_VERSION),
+        ...versionHeaders(this.#versions),
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       },
       settings: this.#settings,
@@ -160,14 +180,15 @@ export class HttpTransport implements RaftTransport {
   }
 
   #accept(socket: Socket, headers: IncomingHttpHeaders): void {
-    const { self, log } = this.#options;
+    const { self, timers } = this.#options;
     const refusal = this.#refusal(headers);
     const peer = String(headers[HEADER_NODE] ?? '') as NodeId;
     if (refusal !== null) {
-      log.warn(`raft: refused a connection from ${JSON.stringify(peer)}: ${refusal}`);
-      refuseInbound(socket, refusal);
+      this.#complaints.warn(`raft: refused a connection from ${JSON.stringify(peer)}: ${refusal}`);
+      refuseInbound(socket, refusal, timers);
       return;
     }
+    this.#newestOf.set(peer, versionsOf(headers)?.newest ?? this.#versions.oldest);
     // A second one from the same peer is its new one; the old one may be half dead.
     this.#inbound.get(peer)?.close();
     const connection: InboundConnection = new InboundConnection({
@@ -178,8 +199,13 @@ export class HttpTransport implements RaftTransport {
       onMessage: (message) => this.onMessage?.(message),
       onHeard: () => this.#heard(peer),
       onClosed: (fault) => {
-        if (fault !== null) log.warn(`raft: closed the connection from ${peer}: ${fault}`);
-        if (this.#inbound.get(peer) === connection) this.#inbound.delete(peer);
+        if (fault !== null) this.#complaints.warn(`raft: closed the connection from ${peer}: ${fault}`);
+        if (this.#inbound.get(peer) !== connection) return;
+        this.#inbound.delete(peer);
+        if (this.#addresses.has(peer)) return;
+        // Whoever dials can take a name: nothing is remembered of those that are not known here.
+        this.#newestOf.delete(peer);
+        this.#heardAtMs.delete(peer);
       },
     });
     this.#inbound.set(peer, connection);
@@ -188,9 +214,13 @@ export class HttpTransport implements RaftTransport {
   /** Why a connection can't be accepted; null if it can. */
   #refusal(headers: IncomingHttpHeaders): string | null {
     const { clusterId, self } = this.#options;
-    const version = headers[HEADER_VERSION];
-    if (version !== String(TRANSPORT_VERSION)) {
-      return `it speaks version ${String(version)} of the protocol, this server ${TRANSPORT_VERSION}`;
+    const versions = versionsOf(headers);
+    if (versions === null) return 'it does not say which versions of the protocol it speaks';
+    if (commonVersion(versions, this.#versions) === null) {
+      return (
+        `it speaks ${describeVersions(versions)} of the protocol, this server ${describeVersions(this.#versions)}: ` +
+        'upgrade one version after the other (docs/operations.md)'
+      );
     }
     const cluster = headers[HEADER_CLUSTER];
     if (cluster !== clusterId) return `it is of cluster ${String(cluster)}, this server of ${clusterId}`;
@@ -199,8 +229,19 @@ export class HttpTransport implements RaftTransport {
     const node = headers[HEADER_NODE];
     if (typeof node !== 'string' || node === '') return 'it does not say who it is';
     if (this.#removed.has(node as NodeId)) return REFUSAL_REMOVED;
+    if (this.#isCrowdedFor(node as NodeId)) {
+      return `there are ${this.#settings.strangersMax} connections of servers that are not known here already`;
+    }
     if (node === self) return `it calls itself ${self}, as this server does: ids must be unique`;
     return null;
+  }
+
+  /** Known peers always get in; of others, such as one that is about to join, so many. */
+  #isCrowdedFor(node: NodeId): boolean {
+    if (this.#addresses.has(node) || this.#inbound.has(node)) return false;
+    let strangers = 0;
+    for (const peer of this.#inbound.keys()) if (!this.#addresses.has(peer)) strangers += 1;
+    return strangers >= this.#settings.strangersMax;
   }
 
   #heard(peer: NodeId): void {

@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net';
 import { encodeFrame, FrameDecoder } from '../../net/frames.ts';
 import type { Message, NodeId } from '../core/types.ts';
+import type { Timers } from '../timers.ts';
 import { FRAME_PING, FRAME_PONG, FRAME_REFUSAL, readMessage } from './codec.ts';
 
 /** Unheard pings, counted by {@link InboundConnection.age}, after which the dialer is taken to be gone. */
 const SILENT_PINGS_MAX = 10;
+/** The same without a whole frame: bytes that trickle in keep no connection. The largest frame passes in this time. */
+const FRAMELESS_PINGS_MAX = 150;
 
 export interface InboundOptions {
   readonly socket: Socket;
@@ -21,43 +24,56 @@ export interface InboundOptions {
 export class InboundConnection {
   readonly #socket: Socket;
   #silentPings = 0;
+  #framelessPings = 0;
+  #fault: string | null = null;
 
   constructor(options: InboundOptions) {
     const { socket } = options;
     this.#socket = socket;
     const decoder = new FrameDecoder(options.frameBytesMax);
-    let fault: string | null = null;
     socket.on('data', (chunk: Buffer) => {
       this.#silentPings = 0;
       options.onHeard();
       try {
         for (const frame of decoder.push(chunk)) {
           if (socket.destroyed) return;
+          this.#framelessPings = 0;
           if (frame[0] === FRAME_PING && frame.byteLength === 1) socket.write(PONG);
           else options.onMessage(readMessage(frame, options.peer, options.self));
         }
       } catch (error) {
-        fault = error instanceof Error ? error.message : String(error);
-        socket.destroy();
+        this.#end(error instanceof Error ? error.message : String(error));
       }
     });
     socket.on('end', () => socket.end());
-    socket.on('close', () => options.onClosed(fault));
+    socket.on('close', () => options.onClosed(this.#fault));
   }
 
   /** Called once per ping interval: ends a connection whose dialer vanished without a word. */
   age(): void {
     this.#silentPings += 1;
-    if (this.#silentPings > SILENT_PINGS_MAX) this.#socket.destroy();
+    this.#framelessPings += 1;
+    if (this.#silentPings > SILENT_PINGS_MAX) this.#end('nothing came any more, not even a ping');
+    else if (this.#framelessPings > FRAMELESS_PINGS_MAX) this.#end('it began a frame and does not end it');
   }
 
   close(): void {
     this.#socket.destroy();
   }
+
+  #end(fault: string): void {
+    this.#fault ??= fault;
+    this.#socket.destroy();
+  }
 }
 
+/** How long a refused dialer may take to hang up. */
+const REFUSED_MS_MAX = 1_000;
+
 /** Tells the dialer why, and ends the connection. */
-export function refuseInbound(socket: Socket, reason: string): void {
+export function refuseInbound(socket: Socket, reason: string, timers: Timers): void {
+  const cancel = timers.after(REFUSED_MS_MAX, () => socket.destroy());
+  socket.on('close', cancel);
   socket.on('data', () => undefined);
   socket.end(encodeFrame(Uint8Array.of(FRAME_REFUSAL), Buffer.from(reason)));
 }

@@ -11,6 +11,8 @@ export interface TransportSettings {
   readonly missedPingsMax: number;
   /** Tests left out in a row because the peer is being heard anyway. */
   readonly sparedPingsMax: number;
+  /** Connections accepted from servers that are not known (yet); each known one has one at most. */
+  readonly strangersMax: number;
   readonly dialTimeoutMs: number;
   readonly redialMsMin: number;
   readonly redialMsMax: number;
@@ -24,6 +26,7 @@ export const TRANSPORT_DEFAULTS: TransportSettings = {
   pingEveryMs: 200,
   missedPingsMax: 4,
   sparedPingsMax: 4,
+  strangersMax: 16,
   dialTimeoutMs: 800,
   redialMsMin: 50,
   redialMsMax: 500,
@@ -34,7 +37,6 @@ export const HEADER_CLUSTER = 'x-clb-cluster';
 export const HEADER_NODE = 'x-clb-node';
 /** The node the dialer believes to call. */
 export const HEADER_TARGET = 'x-clb-target';
-export const HEADER_VERSION = 'x-clb-version';
 
 /** What a former member is told that dials; it takes it for the truth (the token, if there is one, was checked). */
 export const REFUSAL_REMOVED = 'it was removed from the cluster';

@@ -23,6 +23,11 @@ export interface RaftTransport {
   configured?(config: Configuration, isCommitted: boolean): void;
   /** Milliseconds since each peer was last heard of (whatever it sent); null: never. */
   lastContactMs(): ReadonlyMap<NodeId, number | null>;
+  /**
+   * The newest version of the protocol that each peer spoke when it was last connected, and this server's own
+   * (versions.ts). Absent where all are one program.
+   */
+  newestVersions?(): ReadonlyMap<NodeId, number>;
   /** Drops everything that is queued or under way. Nothing is sent or received afterwards. */
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { SCHEDULE_LABEL } from '../../api/schedules.ts';
 import { afterTime } from '../cron.ts';
 import { taskIdOfTick } from '../ids.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
+import { OP_VERSION_NEWEST } from '../state/op-versions.ts';
 import type { ScheduleRecord } from '../state/schedule-table.ts';
 import type { TaskMachine } from '../task-machine.ts';
 import type { MasterClock, MasterLogger } from './clock.ts';
@@ -29,6 +30,8 @@ export interface DutiesOptions {
   readonly writeLine: WriteLine;
   readonly log: MasterLogger;
   readonly links: Links;
+  /** The newest version of the protocol that every server speaks. */
+  readonly commonVersion: () => number;
   readonly lostAfterMs: number;
   readonly retention: { readonly ageMs: number; readonly tasksMax: number };
 }
@@ -42,6 +45,7 @@ export class Duties {
   #graceUntilMs = 0;
   #duePending = false;
   #retirePending = false;
+  #versionPending = false;
   /** Schedules of which a time is on its way into the log. */
   #ticking = new Set<string>();
   #nextRetentionMs = 0;
@@ -59,6 +63,7 @@ export class Duties {
     this.#graceUntilMs = nowMs;
     this.#duePending = false;
     this.#retirePending = false;
+    this.#versionPending = false;
     this.#ticking = new Set();
     this.#nextRetentionMs = nowMs;
     this.#drained = new Map();
@@ -93,6 +98,7 @@ export class Duties {
     for (const schedule of schedules.slice(0, SCHEDULES_PER_TICK_MAX))
       this.#tickSchedule(lead, schedule, stateTime);
     this.#checkDrains(stateTime);
+    this.#checkVersion(lead);
     if (nowMs >= this.#nextRetentionMs) this.#checkRetention(lead, nowMs, stateTime);
     if (state.tasks.queue.size > 0) lead.batcher.kick();
   }
@@ -115,6 +121,18 @@ export class Duties {
       if (outcome.kind !== 'applied') return;
       log.warn(`${node.id} is lost: ${reason}`);
       writeLine(LINES.workerCrashed);
+    });
+  }
+
+  /** Once every server was seen to be new enough, the log says so; then what only they understand may follow. */
+  #checkVersion(lead: Lead): void {
+    const { commonVersion, machine, log } = this.#options;
+    const version = Math.min(commonVersion(), OP_VERSION_NEWEST);
+    if (this.#versionPending || version <= machine.state.version) return;
+    this.#versionPending = true;
+    lead.batcher.addDuty({ op: 'version', version }, (outcome) => {
+      this.#versionPending = false;
+      if (outcome.kind === 'applied') log.info(`every server understands version ${version} of the protocol`);
     });
   }
 

@@ -8,6 +8,7 @@ import type { Consensus, RoleChange } from '../../raft/consensus.ts';
 import type { LeaderExecutes } from '../placement/placement.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
 import { RETENTION } from '../state/limits.ts';
+import { isUnderstoodAt } from '../state/op-versions.ts';
 import type { ApplyResult, Op, OpResult } from '../state/ops.ts';
 import type { TaskRecord } from '../state/records.ts';
 import type { AppliedEntry } from '../state/task-state.ts';
@@ -76,6 +77,7 @@ export class Master {
     this.#placer = new Placer({ machine, fleet, clock, leaderExecutes, fallbackAfterMs: lostAfterMs });
     this.#duties = new Duties({
       ...{ machine, fleet, clock, writeLine, log, lostAfterMs },
+      commonVersion: () => consensus.commonVersion(),
       links: this.#links,
       retention: options.retention ?? RETENTION,
     });
@@ -144,6 +146,7 @@ export class Master {
     const { state } = machine;
     const batcher = new OpBatcher({
       ...{ consensus, clock, stateClock: () => machine.state.clock },
+      isUnderstood: (op) => isUnderstoodAt(machine.state.version, op),
       extra: (ops, max) => this.#placer.assign(ops, max),
     });
     const lead: Lead = { term: role.term, batcher, heartbeats: new Heartbeats(consensus, clock) };
@@ -292,6 +295,11 @@ export class Master {
         throw new ApiError('QUEUE_FULL', `the log takes no more now: ${outcome.limit}`, {
           retryAfterSeconds: RETRY_AFTER_SECONDS,
         });
+      case 'notUnderstood':
+        throw new ApiError(
+          'UNAVAILABLE',
+          'not every server is known to understand this yet: upgrade all of them, and have each seen once (docs/operations.md, "Upgrading")',
+        );
       case 'unknown':
         throw new ApiError(
           'UNKNOWN_OUTCOME',

@@ -23,6 +23,8 @@ export type OpOutcome =
   | { readonly kind: 'notLeader' }
   /** Certainly not in the log: too much is waiting. */
   | { readonly kind: 'overloaded'; readonly limit: string }
+  /** Certainly not in the log: some server may not understand it. */
+  | { readonly kind: 'notUnderstood' }
   /** May or may not come into force. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
@@ -53,6 +55,8 @@ export interface OpBatcherOptions {
   readonly clock: MasterClock;
   /** The state machine's clock: stamps never lie before it. */
   readonly stateClock: () => number;
+  /** Whether every server is known to understand the op: others are not proposed. */
+  readonly isUnderstood: (op: Op) => boolean;
   /**
    * Asked whenever an entry is put together, with the ops that are in it: what else may go into it (assignments), at most
    * `max` ops. Called again for the next entry if it gives that many.
@@ -114,6 +118,10 @@ export class OpBatcher {
   #enqueue(op: Op, done: OnOutcome, text: string, duty: boolean, isUrgent = true): void {
     if (this.#closed) {
       done({ kind: 'notLeader' });
+      return;
+    }
+    if (!this.#options.isUnderstood(op)) {
+      done({ kind: 'notUnderstood' });
       return;
     }
     const bytes = Buffer.byteLength(text);

@@ -1,4 +1,4 @@
-/** What each op does to the state. Refusals are results: an op that reached the log never throws. */
+/** What each op does to the state. Refusals are results: an op that reached the log never throws, unless it is unknown. */
 import {
   assigned,
   cancelRequested,
@@ -12,6 +12,7 @@ import {
   superseded,
 } from './lifecycle.ts';
 import { STATE_LIMITS } from './limits.ts';
+import { OP_VERSION_NEWEST, UnknownOpError } from './op-versions.ts';
 import type { Op, OpResult } from './ops.ts';
 import type { AttemptRecord, NodeRecord, NodeRegistration, TaskRecord } from './records.ts';
 import { addSchedule, removeSchedule, tickSchedule } from './schedules.ts';
@@ -61,14 +62,22 @@ export function applyOp(state: TaskState, changes: Changes, op: Op): OpResult {
     case 'retire':
       state.tasks.retire(changes.ctx.index, op.through);
       return DONE;
+    case 'version':
+      return raiseVersion(state, changes, op.version);
     default:
-      // An op of a newer version: refused alike by every server that does not know it.
-      return refused('INVALID', `unknown operation ${JSON.stringify((op as { op?: unknown }).op)}`);
+      // To leave it out would make this server's state another than that of those who know it.
+      throw new UnknownOpError(changes.ctx.index, `operation ${JSON.stringify((op as { op?: unknown }).op)}`);
   }
 }
 
 function refused(code: 'NOT_FOUND' | 'CONFLICT' | 'INVALID', message: string): OpResult {
   return { kind: 'refused', code, message };
+}
+
+function raiseVersion(state: TaskState, changes: Changes, version: number): OpResult {
+  if (version > OP_VERSION_NEWEST) throw new UnknownOpError(changes.ctx.index, `version ${version}`);
+  state.version = Math.max(state.version, version);
+  return DONE;
 }
 
 function noTask(id: string): OpResult {

@@ -83,6 +83,8 @@ export type Op =
   | { readonly op: 'scheduleRemove'; readonly schedule: string }
   /** A time of a schedule has come. */
   | ({ readonly op: 'scheduleTick' } & ScheduleTick)
+  /** From here on ops of this version may follow: every server was seen to know them. It never goes back. */
+  | { readonly op: 'version'; readonly version: number }
   /** Drops finished tasks from the oldest on, through this finish number. */
   | { readonly op: 'retire'; readonly through: number };
 

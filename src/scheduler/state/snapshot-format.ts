@@ -6,6 +6,7 @@
 import type { Amendment } from './archive-format.ts';
 import type { ArchiveCounters, ArchiveStore } from './archive.ts';
 import { fnv1a } from './hash.ts';
+import { OP_VERSION_FIRST, OP_VERSION_NEWEST } from './op-versions.ts';
 import { decodeTask, encodeTask } from './record-codec.ts';
 import type { NodeRecord, TaskRecord } from './records.ts';
 import type { ScheduleRecord } from './schedule-table.ts';
@@ -21,6 +22,8 @@ interface Header {
   readonly clock: number;
   readonly lastSeq: number;
   readonly paused: boolean;
+  /** Absent: the first. */
+  readonly version?: number;
   readonly archive: ArchiveCounters;
 }
 
@@ -44,6 +47,7 @@ export function freeze(state: TaskState): FrozenState {
       clock: state.clock,
       lastSeq: state.tasks.lastSeq,
       paused: state.paused,
+      ...(state.version === OP_VERSION_FIRST ? {} : { version: state.version }),
       archive: archive.counters(),
     },
     nodes: [...state.nodes.values()],
@@ -229,6 +233,13 @@ function resetState(
       `the snapshot has format ${header.format}, this program knows ${FORMAT_VERSION}`,
     );
   }
+  const version = header.version ?? OP_VERSION_FIRST;
+  if (version > OP_VERSION_NEWEST) {
+    throw new SnapshotFormatError(
+      `the snapshot has operations of version ${version}, this program knows up to ${OP_VERSION_NEWEST}: start a newer version of it`,
+    );
+  }
+  state.version = version;
   state.nodes.clear();
   state.staged.clear();
   state.schedules.clear();

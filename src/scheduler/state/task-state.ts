@@ -1,6 +1,7 @@
 import { isFinal } from '../../api/tasks.ts';
 import type { ClusterEvent, NodeStatus } from '../../api/views.ts';
 import { canceled, dependencyMet } from './lifecycle.ts';
+import { OP_VERSION_FIRST } from './op-versions.ts';
 import type { NewTask } from './ops.ts';
 import type { EntryContext, NodeRecord, TaskRecord } from './records.ts';
 import { ScheduleTable } from './schedule-table.ts';
@@ -43,6 +44,8 @@ export class TaskState {
   readonly staged = new Map<string, StagedBatch>();
   readonly schedules = new ScheduleTable();
   paused = false;
+  /** Ops up to this version may be proposed (op-versions.ts). */
+  version = OP_VERSION_FIRST;
   /** The largest time stamp applied. */
   clock = 0;
   /** Log index of the last applied entry that this state saw. */

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { UpgradeRouter } from '../../../src/net/upgrade.ts';
 import type { NodeId } from '../../../src/raft/core/types.ts';
-import { silentLogger } from '../../../src/raft/raft-logger.ts';
 import { RaftNode } from '../../../src/raft/raft-node.ts';
 import type { RaftSettings } from '../../../src/raft/raft-settings.ts';
 import { LevelKv } from '../../../src/raft/storage/level-kv.ts';
 import { systemTimers } from '../../../src/raft/timers.ts';
 import { HttpTransport } from '../../../src/raft/transport/http-transport.ts';
+import type { VersionRange } from '../../../src/raft/transport/versions.ts';
 import { WordMachine } from './word-machine.ts';
 
 /** Colleagues share the cores of the machine tests run on: slower elections than in production, fewer surprises. */
@@ -27,6 +27,8 @@ export interface Member {
   /** What the node is told of its disk. */
   readonly disk: { freeBytes: number };
   machine: WordMachine;
+  /** What the transport speaks; null: what this program does. */
+  versions: VersionRange | null;
   node: RaftNode<string> | null;
   transport: HttpTransport | null;
 }
@@ -34,6 +36,8 @@ export interface Member {
 export class TestCluster {
   readonly members: Member[] = [];
   readonly fatal: unknown[] = [];
+  /** What the transports logged. */
+  readonly transportLines: string[] = [];
   /** What the nodes logged. */
   readonly lines: string[] = [];
   readonly #settings: Partial<RaftSettings>;
@@ -64,6 +68,7 @@ export class TestCluster {
       port,
       disk: { freeBytes: Infinity },
       machine: new WordMachine(),
+      versions: null,
       node: null,
       transport: null,
     };
@@ -81,7 +86,12 @@ export class TestCluster {
       router: member.router,
       token: null,
       timers: systemTimers,
-      log: silentLogger,
+      log: {
+        info: () => undefined,
+        warn: (line) => this.transportLines.push(`${member.id}: ${line}`),
+        error: (line) => this.transportLines.push(`${member.id}: ${line}`),
+      },
+      ...(member.versions === null ? {} : { versions: member.versions }),
     });
     const node = await RaftNode.open<string>({
       id: member.id,

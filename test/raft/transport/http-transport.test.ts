@@ -288,6 +288,22 @@ describe('the transport', () => {
     silent.close();
   });
 
+  it('serves a peer that is one version behind or ahead, and knows what each speaks', async () => {
+    const [hostA, hostB] = [await host(), await host()];
+    const a = party(A, hostA, new Map([[B, hostB.port]]), { versions: { oldest: 1, newest: 2 } });
+    for (const versions of [
+      { oldest: 1, newest: 1 },
+      { oldest: 2, newest: 3 },
+    ]) {
+      const b = party(B, hostB, new Map([[A, hostA.port]]), { versions });
+      await sendUntilReceived(a, b);
+      await sendUntilReceived(b, a);
+      await until('the version', () => a.transport.newestVersions().get(B) === versions.newest);
+      assert.equal(a.transport.newestVersions().get(A), 2);
+      await b.transport.close();
+    }
+  });
+
   it('moves to a peer’s new address, and forgets a peer', async () => {
     const [hostA, hostB] = [await host(), await host()];
     const a = party(A, hostA, new Map([[B, 1]]));
@@ -327,9 +343,28 @@ describe('the transport', () => {
       await new Promise<void>((resolve) => socket.once('close', () => resolve()));
       return Buffer.concat(chunks).toString();
     };
+    /** The node goes on: a proper message still arrives. */
+    const sendProperly = async (port: number, b: Party): Promise<void> => {
+      const socket = await dial(port);
+      const message = heartbeat(A, B, 5);
+      const body = Buffer.alloc(messageBytes(message));
+      writeMessage(body, 0, message);
+      socket.write(encodeFrame(body));
+      await until('a proper message', () => b.received.length === 1);
+    };
     const cases: readonly [string, Readonly<Record<string, string>>, RegExp][] = [
       ['another cluster', { 'x-clb-cluster': 'c2' }, /of cluster c2, this server of c1/],
-      ['another version', { 'x-clb-version': '99' }, /version 99 of the protocol, this server 1/],
+      [
+        'another version',
+        { 'x-clb-version': '99' },
+        /speaks version 99 of the protocol, this server versions 1 to 2/,
+      ],
+      [
+        'versions that are all newer',
+        { 'x-clb-version': '3', 'x-clb-version-newest': '4' },
+        /speaks versions 3 to 4 of the protocol, this server versions 1 to 2: upgrade one version after the other/,
+      ],
+      ['no version', { 'x-clb-version': 'x' }, /does not say which versions/],
       [
         'a dialer that looks for another node',
         { 'x-clb-target': 'server3' },
@@ -361,12 +396,65 @@ describe('the transport', () => {
       }
       assert.equal(b.lines.length, 3);
       assert.match(b.lines[0]!, /closed the connection from server1: a frame of 4294967295 bytes/);
+      await sendProperly(own.port, b);
+    });
+
+    it('half a frame and then nothing, with one line', async () => {
+      const own = await host();
+      const b = party(B, own, new Map());
       const socket = await dial(own.port);
-      const message = heartbeat(A, B, 5);
-      const body = Buffer.alloc(messageBytes(message));
-      writeMessage(body, 0, message);
-      socket.write(encodeFrame(body));
-      await until('a proper message', () => b.received.length === 1);
+      const end = ended(socket);
+      socket.write(Buffer.from([0, 0, 1]));
+      await end;
+      await until('the line', () => b.lines.length > 0);
+      assert.deepEqual(b.lines, [
+        `raft: closed the connection from ${A}: nothing came any more, not even a ping`,
+      ]);
+    });
+
+    it('a frame that trickles in without end, with one line', async () => {
+      const own = await host();
+      const b = party(B, own, new Map(), { settings: { pingEveryMs: 5 } });
+      const socket = await dial(own.port);
+      const end = ended(socket);
+      socket.write(Buffer.from([0, 1, 0, 0]));
+      const trickle = setInterval(() => socket.write(Buffer.from([0])), 5);
+      await end;
+      clearInterval(trickle);
+      await until('the line', () => b.lines.length > 0);
+      assert.deepEqual(b.lines, [
+        `raft: closed the connection from ${A}: it began a frame and does not end it`,
+      ]);
+    });
+
+    it('a frame that is cut off by the end of the connection, and keeps nothing of it', async () => {
+      const own = await host();
+      const b = party(B, own, new Map());
+      const socket = await dial(own.port);
+      const end = ended(socket);
+      socket.end(Buffer.from([0, 0, 0, 9, 16, 0]));
+      await end;
+      await sendProperly(own.port, b);
+    });
+
+    it('thousands of connections under made-up names, with a few lines, while known peers get in', async () => {
+      const own = await host();
+      const b = party(B, own, new Map([[A, 1]]), { settings: { strangersMax: 5, pingEveryMs: 1_000 } });
+      for (let n = 0; n < 2_000; n += 100) {
+        await Promise.all(
+          Array.from({ length: 100 }, (_, k) => dial(own.port, { 'x-clb-node': `stranger${n + k}` })),
+        );
+      }
+      const refusals = b.lines.filter((line) => line.includes('not known here already'));
+      assert.ok(refusals.length >= 10 && b.lines.length <= 60, `${b.lines.length} lines`);
+      await sendProperly(own.port, b);
+    });
+
+    it('again and again the same, and says it once', async () => {
+      const own = await host();
+      const b = party(B, own, new Map());
+      for (let n = 0; n < 20; n++) await ended(await dial(own.port, { 'x-clb-cluster': 'c2' }));
+      assert.equal(b.lines.length, 1);
     });
 
     it('an old connection once the same node has a new one', async () => {

@@ -41,6 +41,7 @@ function setUp(extra: (ops: readonly Op[], max: number) => readonly Op[] = () =>
   const done = (outcome: OpOutcome): void => void outcomes.push(outcome);
   const batcher = new OpBatcher({
     ...{ consensus, clock, stateClock: () => 0 },
+    isUnderstood: (op) => op.op !== 'pause',
     extra: (ops, max) => extra(ops, max).map((op) => ({ op, done })),
   });
   return { clock, consensus, batcher, outcomes, done };
@@ -65,6 +66,17 @@ describe('ops', () => {
     assert.deepEqual(
       outcomes.map(({ kind }) => kind),
       ['applied', 'applied'],
+    );
+  });
+
+  it('that some server may not understand are not proposed, whoever asks', async () => {
+    const { clock, consensus, batcher, outcomes, done } = setUp();
+    batcher.add({ op: 'pause', paused: true }, done);
+    batcher.addDuty({ op: 'pause', paused: true }, done);
+    await clock.settle();
+    assert.deepEqual(
+      [consensus.entries.length, outcomes],
+      [0, [{ kind: 'notUnderstood' }, { kind: 'notUnderstood' }]],
     );
   });
 
