@@ -73,9 +73,9 @@ for (let from = 0; from < TASKS; from += PER_ENTRY) {
   const placement = {
     reason: 'lowest score of 3 nodes',
     rows: encodeRows([
-      ['server1', 12.5, 33.1, 2, 4, 95.6, null],
-      ['server2', 22.5, 31.1, 2, 4, 103.6, null],
-      ['server3', 0.5, 43.1, 4, 4, null, 'all 4 slots are taken'],
+      ['server1', 12.5, 33.1, 2, 4, 95.6, null, 0, 0, 1],
+      ['server2', 22.5, 31.1, 2, 4, 103.6, null, 0, 0, 1],
+      ['server3', 0.5, 43.1, 4, 4, null, 'all 4 slots are taken', 0, 0, 1],
     ]),
   };
   const assigns = Array.from({ length: PER_ENTRY }, (_, at): Op => ({

@@ -52,6 +52,9 @@ export const placementSchema = z.object({
       slots: count,
       score: z.number().nullable().describe('Lowest wins; null: not eligible, `why` says the reason'),
       why: z.string().nullable(),
+      cpuReserved: z.number().nullable().describe('Cores reserved there'),
+      memoryReservedMb: z.number().nullable().describe('MiB reserved there'),
+      speed: z.number().nullable().describe('As learned: twice the number, half the run time'),
     }),
   ),
 }) satisfies z.ZodType<PlacementRecord>;

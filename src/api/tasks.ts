@@ -157,6 +157,11 @@ export interface PlacementRecord {
     /** null: not eligible, `why` says the reason. */
     readonly score: number | null;
     readonly why: string | null;
+    /** Cores and MiB reserved by the tasks that were there; null in records of older versions. */
+    readonly cpuReserved: number | null;
+    readonly memoryReservedMb: number | null;
+    /** Learned from finished tasks: a node of twice the number takes half the time. */
+    readonly speed: number | null;
   }[];
 }
 

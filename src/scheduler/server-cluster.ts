@@ -32,7 +32,7 @@ import type { AppliedEntry } from './state/task-state.ts';
 import { Submitter } from './submitter.ts';
 import type { TaskMachine } from './task-machine.ts';
 import { exactTask, findTask, listTasks } from './task-search.ts';
-import { isoTime, placementRecord, taskEvents, taskView } from './task-view.ts';
+import { isoTime, placementRecord, taskEvents, taskView, whatItIsScheduledFor } from './task-view.ts';
 import { TaskWaiters } from './task-waiters.ts';
 
 const RETRY_AFTER_SECONDS = 1;
@@ -245,7 +245,15 @@ export class ServerCluster implements Cluster {
   }
 
   #viewOf(task: TaskRecord): TaskView {
-    return taskView(task, task.status === 'queued' ? this.#options.master.pendingReason(task) : null);
+    const { master, machine } = this.#options;
+    switch (task.status) {
+      case 'queued':
+        return taskView(task, master.pendingReason(task));
+      case 'scheduled':
+        return taskView(task, whatItIsScheduledFor(task, machine.state.tasks));
+      default:
+        return taskView(task, null);
+    }
   }
 
   async waitTask(id: string, waitMs: number, signal: AbortSignal): Promise<TaskView> {

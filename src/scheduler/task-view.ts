@@ -2,6 +2,7 @@
 import type { AttemptView, PlacementRecord, TaskEvent, TaskView } from '../api/tasks.ts';
 import { decodeRows } from './state/candidate-rows.ts';
 import type { AttemptRecord, Placement, TaskRecord } from './state/records.ts';
+import type { TaskTable } from './state/task-table.ts';
 import { TASK_DEFAULTS } from './state/task-spec.ts';
 
 /** `pendingReason`: what the record itself does not say (the master's knowledge of the nodes). */
@@ -42,6 +43,20 @@ export function taskView(task: TaskRecord, pendingReason: string | null): TaskVi
   };
 }
 
+/** Tasks in `after` that are looked at to find one that is not done. */
+const DEPENDENCIES_LOOKED_AT_MAX = 1_000;
+
+/** Which task or time a scheduled one waits for; null where its record says it all. */
+export function whatItIsScheduledFor(task: TaskRecord, tasks: Pick<TaskTable, 'get'>): string | null {
+  if (task.waitsFor > 0) {
+    for (const id of (task.spec.after ?? []).slice(0, DEPENDENCIES_LOOKED_AT_MAX)) {
+      const on = tasks.get(id);
+      if (on !== undefined) return `the first of them is ${id} (${on.status})`;
+    }
+  }
+  return task.runAt === null ? null : `not before ${isoTime(task.runAt)}`;
+}
+
 const EMPTY_MAP: Readonly<Record<string, string>> = {};
 
 function joined(first: string | null, second: string | null): string | null {
@@ -80,6 +95,9 @@ export function placementRecord(placement: Placement): PlacementRecord {
       slots: row[4],
       score: row[5],
       why: row[6],
+      cpuReserved: row[7],
+      memoryReservedMb: row[8],
+      speed: row[9],
     })),
   };
   unpacked.set(placement, record);

@@ -11,6 +11,8 @@ import type { ClusterEvent, EventMessage, NodeView, QueueView, RaftView } from '
 import { FakeServer, send, sendError, type FakeRequest, type FakeRoutes } from './fake-server.ts';
 import { endLast, newTask, nodeView, now } from './fake-views.ts';
 
+const NOTHING_RESERVED = { cpuReserved: 0, memoryReservedMb: 0, speed: 1 } as const;
+
 interface FakeTask {
   view: TaskView;
   readonly key: string | null;
@@ -103,8 +105,17 @@ export class FakeCluster implements FakeRoutes {
       placement: {
         reason: `${node} has the most room`,
         candidates: [
-          { node, cpu: 3, memory: 40, running: 0, slots: 2, score: 0.25, why: null },
-          { node: 'server2', cpu: null, memory: null, running: 0, slots: 2, score: null, why: 'draining' },
+          { ...NOTHING_RESERVED, node, cpu: 3, memory: 40, running: 0, slots: 2, score: 0.25, why: null },
+          {
+            ...NOTHING_RESERVED,
+            node: 'server2',
+            cpu: null,
+            memory: null,
+            running: 0,
+            slots: 2,
+            score: null,
+            why: 'draining',
+          },
         ],
       },
     };

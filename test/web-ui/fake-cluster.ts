@@ -427,6 +427,7 @@ function attempt(
         slots: view.slots,
         score: view.eligible ? (view.cpu ?? 0) + (view.memory ?? 0) + 5 * view.running : null,
         why: view.eligible ? null : view.leader ? 'master, runs tasks only in need' : 'down',
+        ...{ cpuReserved: 0, memoryReservedMb: 0, speed: 1 },
       })),
     },
   };

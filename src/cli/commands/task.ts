@@ -39,7 +39,10 @@ function describe(context: Context, task: TaskView, events: readonly TaskEvent[]
   if (task.attempts.length > 0) section(context, 'Attempts', attemptTable(task.attempts));
   const placement = task.attempts.at(-1)?.placement ?? null;
   if (placement !== null) {
-    section(context, 'Placement of the last attempt', [placement.reason, ...candidateTable(placement)]);
+    section(context, 'Placement of the last attempt', [
+      placement.reason,
+      ...candidateTable(placement, task.attempts.at(-1)?.node),
+    ]);
   }
   if (events.length > 0) section(context, 'Timeline', timeline(events));
   for (const stream of ['stdout', 'stderr'] as const) {
@@ -122,7 +125,7 @@ function attemptTable(attempts: readonly AttemptView[]): readonly string[] {
 
 type Placement = NonNullable<AttemptView['placement']>;
 
-function candidateTable({ candidates }: Placement): readonly string[] {
+function candidateTable({ candidates }: Placement, chosen: string | undefined): readonly string[] {
   if (candidates.length === 0) return [];
   return table<Placement['candidates'][number]>(
     [
@@ -130,11 +133,22 @@ function candidateTable({ candidates }: Placement): readonly string[] {
       { header: 'CPU', value: ({ cpu }) => percent(cpu), align: 'right' },
       { header: 'MEM', value: ({ memory }) => percent(memory), align: 'right' },
       { header: 'RUNNING', value: ({ running, slots }) => `${running}/${slots}`, align: 'right' },
+      { header: 'RESERVED', value: reserved, align: 'right' },
+      { header: 'SPEED', value: ({ speed }) => speed?.toFixed(2) ?? NONE, align: 'right' },
       { header: 'SCORE', value: ({ score }) => score?.toFixed(3) ?? NONE, align: 'right' },
-      { header: 'WHY NOT', value: ({ why }) => why ?? NONE },
+      { header: 'WHY NOT', value: ({ node, why }) => why ?? (node === chosen ? 'chosen' : 'higher score') },
     ],
     candidates,
   );
+}
+
+/** Cores and memory that the tasks there had reserved. */
+function reserved({ cpuReserved, memoryReservedMb }: Placement['candidates'][number]): string {
+  const parts = [
+    ...(cpuReserved === null || cpuReserved === 0 ? [] : [`${cpuReserved} cores`]),
+    ...(memoryReservedMb === null || memoryReservedMb === 0 ? [] : [`${memoryReservedMb} MiB`]),
+  ];
+  return parts.length === 0 ? NONE : parts.join(', ');
 }
 
 function timeline(events: readonly TaskEvent[]): readonly string[] {

@@ -1,7 +1,8 @@
 import type { ResourceSample } from '../../link/protocol.ts';
 import { pressureOf } from '../placement/placement.ts';
 import type { PlacementNode } from '../placement/placement.ts';
-import type { NodeRecord } from '../state/records.ts';
+import { SpeedBook, kindOf } from '../placement/speed.ts';
+import type { NodeRecord, TaskRecord } from '../state/records.ts';
 import type { WorkerSession } from './worker-session.ts';
 
 /** A sample shows a task only some time after it was placed; until then its pressure counts. */
@@ -38,11 +39,13 @@ export class FleetNode implements PlacementNode {
   cpuReserved = 0;
   memoryReservedMb = 0;
   pressure = 0;
+  speed: number;
   lastPlaced = 0;
   readonly #tasks = new Map<string, Occupancy>();
 
-  constructor(record: NodeRecord, isMaster: boolean, leaseFromMs: number) {
+  constructor(record: NodeRecord, isMaster: boolean, leaseFromMs: number, speed: number) {
     this.record = record;
+    this.speed = speed;
     this.isMaster = isMaster;
     this.leaseFromMs = leaseFromMs;
   }
@@ -119,8 +122,9 @@ export class FleetNode implements PlacementNode {
   }
 }
 
-/** All registered nodes, while this server is the master. */
+/** All registered nodes, while this server is the master; and how fast they are, which every server follows. */
 export class Fleet {
+  readonly #speeds = new SpeedBook();
   readonly #self: string;
   readonly #freshMs: number;
   #nodes = new Map<string, FleetNode>();
@@ -149,7 +153,8 @@ export class Fleet {
       known.record = record;
       return known;
     }
-    const node = new FleetNode(record, record.id === this.#self, nowMs);
+    const speed = this.#speeds.speedOf(record.id);
+    const node = new FleetNode(record, record.id === this.#self, nowMs, speed);
     this.#nodes.set(record.id, node);
     this.#list = [...this.#nodes.values()];
     return node;
@@ -179,6 +184,22 @@ export class Fleet {
     if (node.declaringDown || nowMs - node.leaseFromMs >= this.#freshMs)
       return 'has not been heard of lately';
     return null;
+  }
+
+  /**
+   * Learns the speed of the node on which this task has just succeeded. All servers do it, from the entries they apply, so a new
+   * master knows what the old one knew; it is advice, so no part of the replicated state.
+   */
+  learn(task: TaskRecord): void {
+    const attempt = task.attempts.at(-1);
+    if (attempt?.outcome !== 'succeeded' || attempt.startedAt === null || attempt.finishedAt === null) return;
+    this.#speeds.learn(attempt.node, kindOf(task.spec), attempt.finishedAt - attempt.startedAt);
+    const node = this.#nodes.get(attempt.node);
+    if (node !== undefined) node.speed = this.#speeds.speedOf(node.id);
+  }
+
+  get speeds(): SpeedBook {
+    return this.#speeds;
   }
 
   placed(node: FleetNode): void {

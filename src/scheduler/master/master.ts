@@ -178,6 +178,7 @@ export class Master {
   }
 
   #applied(entry: AppliedEntry): void {
+    for (const task of entry.tasks) if (task.status === 'succeeded') this.fleet.learn(task);
     const lead = this.#lead;
     if (lead === null) return;
     for (const event of entry.events) {

@@ -52,6 +52,8 @@ export class Placer {
   #assigning = new Map<string, string>();
   /** Tasks on their way into the log that were not placed with it: those that follow must not overtake them. */
   #unplaced = new Set<string>();
+  /** What tasks wait for, by what they ask for, as of a moment. */
+  #waits = { nowMs: -1, appliedIndex: -1, reasons: new Map<string, string>() };
 
   constructor(options: PlacerOptions) {
     this.#options = options;
@@ -184,15 +186,32 @@ export class Placer {
 
   /** One sentence: what a queued task waits for, and its place in the queue. */
   pendingReason(task: TaskRecord): string {
-    const { machine, fleet, clock } = this.#options;
-    const { state } = machine;
+    const { state } = this.#options.machine;
     const position = state.tasks.queue.rank(priorityOf(task.spec), task.seq) + 1;
     const place = `position ${position} in the queue`;
-    if (state.paused) return `queue is paused; ${place}`;
+    if (state.paused) return `waits until the queue is resumed; ${place}`;
+    return `${this.#whatItWaitsFor(task)}; ${place}`;
+  }
+
+  /** Said once for all tasks of a page that ask for the same. */
+  #whatItWaitsFor(task: TaskRecord): string {
+    const { machine, fleet, clock } = this.#options;
     const nowMs = clock.nowMs();
-    fleet.refresh(nowMs);
-    const choice = chooseNode(fleet.all(), demandOf(task.spec, avoidOf(task)), this.#rules(nowMs, new Set()));
-    return choice.kind === 'blocked' ? `${choice.reason}; ${place}` : place;
+    const { appliedIndex } = machine.state;
+    const known = this.#waits;
+    if (known.nowMs !== nowMs || known.appliedIndex !== appliedIndex) {
+      this.#waits = { nowMs, appliedIndex, reasons: new Map() };
+      fleet.refresh(nowMs);
+    }
+    const { reasons } = this.#waits;
+    const avoid = avoidOf(task);
+    const key = `${avoid ?? ''} ${shapeOf(task.spec)}`;
+    const present = reasons.get(key);
+    if (present !== undefined) return present;
+    const choice = chooseNode(fleet.all(), demandOf(task.spec, avoid), this.#rules(nowMs, new Set()));
+    const reason = choice.kind === 'blocked' ? choice.reason : 'waits for its turn';
+    reasons.set(key, reason);
+    return reason;
   }
 }
 

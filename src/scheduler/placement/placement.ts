@@ -4,6 +4,7 @@
  *     score = CPU % + memory % (as sampled)
  *           + what was placed there since the sample could show it (PRESSURE, so that a burst spreads)
  *           + 100 × taken slots ÷ slots
+ *           + 200 × (1 − its speed ÷ that of the fastest node that could run it)
  *           + a penalty for the node on which the task has just failed
  *
  * Equal scores: the node that was used least recently.
@@ -32,6 +33,8 @@ export interface PlacementNode {
   readonly memoryReservedMb: number;
   /** Points for tasks placed so recently that the sample does not show them. */
   readonly pressure: number;
+  /** As learned (speed.ts): twice the number, half the run time. */
+  readonly speed: number;
   /** Grows with each placement; of the latest one here. */
   readonly lastPlaced: number;
 }
@@ -67,6 +70,11 @@ export type Choice =
 export const CANDIDATE_ROWS_MAX = 8;
 /** Points for having failed this task: more than any load difference, so it is used only when nothing else is free. */
 const AVOID_PENALTY = 1_000;
+/**
+ * Points for being infinitely slower than the fastest node: an idle node of half its speed counts like the fastest one with half of
+ * its slots and cores taken.
+ */
+const SPEED_POINTS = 200;
 
 /** Sum of points for a task just placed: one core unless it says, its memory, as a share of the node. */
 export function pressureOf(demand: Pick<Demand, 'cpu' | 'memoryMb'>, cpus: number, memoryMb: number): number {
@@ -74,10 +82,21 @@ export function pressureOf(demand: Pick<Demand, 'cpu' | 'memoryMb'>, cpus: numbe
   return (100 * cores) / Math.max(cpus, 0.1) + (100 * demand.memoryMb) / Math.max(memoryMb, 1);
 }
 
-function scoreOf(node: PlacementNode, demand: Demand): number {
+/** `fastest`: the speed of the fastest node that could run it. */
+function scoreOf(node: PlacementNode, demand: Demand, fastest: number): number {
   const occupancy = (100 * node.busy) / node.slots;
+  const slowness = SPEED_POINTS * (1 - node.speed / fastest);
   const penalty = node.id === demand.avoid ? AVOID_PENALTY : 0;
-  return (node.cpu ?? 0) + (node.memory ?? 0) + node.pressure + occupancy + penalty;
+  return (node.cpu ?? 0) + (node.memory ?? 0) + node.pressure + occupancy + slowness + penalty;
+}
+
+/** Of the nodes that could run it, busy or not, so that a score says the same of a node whoever else is free. */
+function fastestOf(nodes: readonly PlacementNode[], demand: Demand): number {
+  let fastest = 0;
+  for (const node of nodes) {
+    if (node.speed > fastest && whyUnable(node, demand) === null) fastest = node.speed;
+  }
+  return fastest;
 }
 
 /** Why the node could not run this task even if nothing else ran there; null: it is able. */
@@ -121,19 +140,20 @@ function masterMay(nodes: Iterable<PlacementNode>, demand: Demand, rules: Placem
 /** Chooses among `nodes`, whose order does not matter (ties go by lastPlaced, then by id). */
 export function chooseNode(nodes: readonly PlacementNode[], demand: Demand, rules: PlacementRules): Choice {
   const masterAllowed = masterMay(nodes, demand, rules);
+  const fastest = fastestOf(nodes, demand);
   let best: PlacementNode | null = null;
   let bestScore = Infinity;
   for (const node of nodes) {
     if (node.isMaster && !masterAllowed) continue;
     if (whyUnable(node, demand) !== null || whyBusy(node, demand, rules.held) !== null) continue;
-    const score = scoreOf(node, demand);
+    const score = scoreOf(node, demand, fastest);
     if (best === null || score < bestScore || (score === bestScore && usedEarlier(node, best))) {
       best = node;
       bestScore = score;
     }
   }
   if (best === null) return blocked(nodes, demand, rules, masterAllowed);
-  return { kind: 'placed', node: best.id, ...explain(nodes, demand, rules, masterAllowed, best) };
+  return { kind: 'placed', node: best.id, ...explain(nodes, demand, rules, masterAllowed, best, fastest) };
 }
 
 function usedEarlier(a: PlacementNode, b: PlacementNode): boolean {
@@ -146,6 +166,7 @@ function explain(
   rules: PlacementRules,
   masterAllowed: boolean,
   chosen: PlacementNode,
+  fastest: number,
 ): { readonly reason: string; readonly rows: readonly CandidateRow[] } {
   let free = 0;
   const rows: CandidateRow[] = [];
@@ -153,7 +174,7 @@ function explain(
     const why = whyNot(node, demand, rules, masterAllowed);
     if (why === null) free += 1;
     if (node === chosen || nodes.length <= CANDIDATE_ROWS_MAX || why === null) {
-      rows.push(candidateRow(node, why === null ? scoreOf(node, demand) : null, why));
+      rows.push(candidateRow(node, why === null ? scoreOf(node, demand, fastest) : null, why));
     }
   }
   if (rows.length > CANDIDATE_ROWS_MAX) {
@@ -161,7 +182,7 @@ function explain(
     rows.length = CANDIDATE_ROWS_MAX;
     // Equal scores may have pushed the chosen one out.
     if (!rows.some((row) => row[0] === chosen.id)) {
-      rows[CANDIDATE_ROWS_MAX - 1] = candidateRow(chosen, scoreOf(chosen, demand), null);
+      rows[CANDIDATE_ROWS_MAX - 1] = candidateRow(chosen, scoreOf(chosen, demand, fastest), null);
     }
   }
   const reason =
@@ -184,7 +205,22 @@ function whyNot(
 }
 
 function candidateRow(node: PlacementNode, score: number | null, why: string | null): CandidateRow {
-  return [node.id, rounded(node.cpu), rounded(node.memory), node.busy, node.slots, rounded(score), why];
+  return [
+    ...([
+      node.id,
+      rounded(node.cpu),
+      rounded(node.memory),
+      node.busy,
+      node.slots,
+      rounded(score),
+      why,
+    ] as const),
+    ...([rounded(node.cpuReserved) ?? 0, node.memoryReservedMb, hundredths(node.speed)] as const),
+  ];
+}
+
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
 }
 
 function rounded(value: number | null): number | null {
@@ -205,8 +241,8 @@ function blocked(
   const withSlots = able.filter((node) => node.busy < node.slots);
   if (withSlots.length === 0) {
     const slots = able.reduce((sum, node) => sum + node.slots, 0);
-    const reason = slots === 1 ? 'the only slot is taken' : `all ${slots} slots are taken`;
-    return { kind: 'blocked', reason, hold: null };
+    const taken = slots === 1 ? 'the only slot is taken' : `all ${slots} slots are taken`;
+    return { kind: 'blocked', reason: `waits for a free slot: ${taken}`, hold: null };
   }
   // Slots are free, so it waits for cores or memory: the node nearest to having them is kept, else small tasks that
   // come later would pass it by for ever.
@@ -215,12 +251,20 @@ function blocked(
     if (rules.held.has(node.id)) continue;
     if (hold === null || missing(node, demand) < missing(hold, demand)) hold = node;
   }
-  const what = demand.memoryMb > 0 ? `${demand.memoryMb} MiB` : `${demand.cpu} cores`;
-  const reason =
-    demand.cpu > 0 || demand.memoryMb > 0
-      ? `no node has ${what} free of reservations`
-      : 'free slots are kept for a task that comes first';
-  return { kind: 'blocked', reason, hold: hold === null ? null : hold.id };
+  return { kind: 'blocked', reason: whyNoRoom(hold, demand), hold: hold === null ? null : hold.id };
+}
+
+/** Of a task for which there are slots, but not what it asks for. `hold`: the node that is kept for it. */
+function whyNoRoom(hold: PlacementNode | null, demand: Demand): string {
+  if (hold === null || (demand.cpu === 0 && demand.memoryMb === 0))
+    return 'waits for its turn: free slots are kept for a task that comes first';
+  if (demand.memoryMb > 0 && hold.memoryReservedMb + demand.memoryMb > hold.memoryMb) {
+    const { memoryReservedMb, memoryMb } = hold;
+    return `waits for ${demand.memoryMb} MiB on ${hold.id}: ${memoryReservedMb} of ${memoryMb} MiB are reserved`;
+  }
+  if (demand.cpu > 0 && hold.cpuReserved + demand.cpu > hold.cpus)
+    return `waits for ${demand.cpu} cores on ${hold.id}: ${rounded(hold.cpuReserved)} of ${hold.cpus} are reserved`;
+  return `waits for a free slot on ${hold.id}, where it would have room`;
 }
 
 /** How much is lacking, as a share of the node. */
@@ -239,14 +283,20 @@ function whyNoneIsAble(
   const ready = usable.filter((node) => node.unable === null);
   if (ready.length === 0) {
     const masterReady = nodes.some((node) => node.isMaster && node.unable === null);
-    if (masterReady && rules.leaderExecutes === 'fallback') return 'waiting for workers to register';
-    return masterReady ? 'no node but the master is ready, and it runs no tasks' : 'no node is ready';
+    if (masterReady && rules.leaderExecutes === 'fallback') return 'waits for workers to register';
+    return masterReady
+      ? 'waits for a node: only the master is ready, and it runs no tasks'
+      : 'waits for a node: none is ready';
   }
   for (const [key, value] of Object.entries(demand.constraints)) {
-    if (!ready.some((node) => node.labels[key] === value)) return `no node has label ${key}=${value}`;
+    if (!ready.some((node) => node.labels[key] === value))
+      return `waits for a node with label ${key}=${value}: none that is ready has it`;
   }
-  if (!ready.some((node) => node.cpus >= demand.cpu)) return `no node has ${demand.cpu} cores`;
-  if (!ready.some((node) => node.memoryMb >= demand.memoryMb))
-    return `no node has ${demand.memoryMb} MiB of memory`;
-  return 'no node meets all that the task asks for';
+  const cpus = Math.max(...ready.map((node) => node.cpus));
+  if (cpus < demand.cpu)
+    return `waits for a node with ${demand.cpu} cores: the largest that is ready has ${cpus}`;
+  const memoryMb = Math.max(...ready.map((node) => node.memoryMb));
+  if (memoryMb < demand.memoryMb)
+    return `waits for a node with ${demand.memoryMb} MiB: the largest that is ready has ${memoryMb}`;
+  return 'waits for a node that has all it asks for: none that is ready does';
 }

@@ -5,7 +5,7 @@
 const FIELD = '\t';
 const ROW = '\n';
 
-/** [node, cpu %, memory %, running, slots, score, why not]: see PlacementRecord.candidates. */
+/** [node, cpu %, memory %, running, slots, score, why not, cores reserved, MiB reserved, speed]: see PlacementRecord.candidates. */
 export type CandidateRow = readonly [
   node: string,
   cpu: number | null,
@@ -14,14 +14,18 @@ export type CandidateRow = readonly [
   slots: number,
   score: number | null,
   why: string | null,
+  cpuReserved: number | null,
+  memoryReservedMb: number | null,
+  speed: number | null,
 ];
 
 export function encodeRows(rows: readonly CandidateRow[]): string {
   let text = '';
-  for (const [node, cpu, memory, running, slots, score, why] of rows) {
+  for (const [node, cpu, memory, running, slots, score, why, cores, mib, speed] of rows) {
     if (text !== '') text += ROW;
     text += `${plain(node)}${FIELD}${cpu ?? ''}${FIELD}${memory ?? ''}${FIELD}${running}${FIELD}${slots}`;
     text += `${FIELD}${score ?? ''}${FIELD}${why === null ? '' : plain(why)}`;
+    text += `${FIELD}${cores ?? ''}${FIELD}${mib ?? ''}${FIELD}${speed ?? ''}`;
   }
   return text;
 }
@@ -41,6 +45,10 @@ function decodeRow(row: string): CandidateRow {
     Number(fields[4]),
     numberOf(fields[5]),
     why === '' ? null : why,
+    // Absent in logs written before these were recorded.
+    numberOf(fields[7]),
+    numberOf(fields[8]),
+    numberOf(fields[9]),
   ];
 }
 

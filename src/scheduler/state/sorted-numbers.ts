@@ -8,6 +8,8 @@ const BLOCK_LENGTH_MAX = 512;
 export class SortedNumbers {
   #blocks: number[][] = [];
   #size = 0;
+  /** Lengths of the blocks as a Fenwick tree (from 1), for {@link rank}; null until asked for, and after blocks came or went. */
+  #lengths: Int32Array | null = null;
 
   get size(): number {
     return this.#size;
@@ -33,8 +35,13 @@ export class SortedNumbers {
     const lastBlock = this.#blocks.at(-1);
     const last = lastBlock?.at(-1);
     if (lastBlock === undefined || last === undefined || value > last) {
-      if (lastBlock === undefined || lastBlock.length >= BLOCK_LENGTH_MAX) this.#blocks.push([value]);
-      else lastBlock.push(value);
+      if (lastBlock === undefined || lastBlock.length >= BLOCK_LENGTH_MAX) {
+        this.#blocks.push([value]);
+        this.#lengths = null;
+      } else {
+        lastBlock.push(value);
+        this.#lengthChanged(this.#blocks.length - 1, 1);
+      }
       this.#size += 1;
       return true;
     }
@@ -44,7 +51,9 @@ export class SortedNumbers {
     if (block[at] === value) return false;
     block.splice(at, 0, value);
     this.#size += 1;
+    this.#lengthChanged(blockAt, 1);
     if (block.length > BLOCK_LENGTH_MAX) {
+      this.#lengths = null;
       this.#blocks.splice(blockAt + 1, 0, block.splice(block.length >>> 1));
     }
     return true;
@@ -60,7 +69,11 @@ export class SortedNumbers {
     if (at === 0) block.shift();
     else if (at === block.length - 1) block.pop();
     else block.splice(at, 1);
-    if (block.length === 0) this.#blocks.splice(blockAt, 1);
+    this.#lengthChanged(blockAt, -1);
+    if (block.length === 0) {
+      this.#blocks.splice(blockAt, 1);
+      this.#lengths = null;
+    }
     this.#size -= 1;
     return true;
   }
@@ -76,13 +89,23 @@ export class SortedNumbers {
     return this.#blocks[blockAt - 1]?.at(-1);
   }
 
-  /** How many are less than `value`. Adds up block lengths: two thousand steps for a million numbers. */
+  /**
+   * How many are less than `value`. O(log n), but for the first call after a block came or went, which adds up all block
+   * lengths (two thousand for a million numbers).
+   */
   rank(value: number): number {
     const blockAt = this.#blockOf(value);
+    const lengths = (this.#lengths ??= fenwickTree(this.#blocks));
     let count = 0;
-    for (let at = 0; at < blockAt; at += 1) count += this.#blocks[at]?.length ?? 0;
+    for (let at = blockAt; at > 0; at -= at & -at) count += lengths[at] ?? 0;
     const block = this.#blocks[blockAt];
     return block === undefined ? count : count + lowerBound(block, value);
+  }
+
+  #lengthChanged(blockAt: number, by: number): void {
+    const lengths = this.#lengths;
+    if (lengths === null) return;
+    for (let at = blockAt + 1; at < lengths.length; at += at & -at) lengths[at] = (lengths[at] ?? 0) + by;
   }
 
   /** Ascending. The set must not be changed while this runs. */
@@ -103,6 +126,17 @@ export class SortedNumbers {
     }
     return low;
   }
+}
+
+function fenwickTree(blocks: readonly (readonly number[])[]): Int32Array {
+  const tree = new Int32Array(blocks.length + 1);
+  blocks.forEach((block, blockAt) => {
+    const at = blockAt + 1;
+    tree[at] = (tree[at] ?? 0) + block.length;
+    const parent = at + (at & -at);
+    if (parent < tree.length) tree[parent] = (tree[parent] ?? 0) + (tree[at] ?? 0);
+  });
+  return tree;
 }
 
 /** Index of the first number ≥ value. */

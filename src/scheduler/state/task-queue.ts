@@ -63,10 +63,11 @@ export class ShapeQueue {
  */
 export class TaskQueue {
   readonly #shapes = new Map<string, ShapeQueue>();
-  #size = 0;
+  /** All shapes together, so that a place is found without asking each of them. */
+  readonly #all = new ShapeQueue('');
 
   get size(): number {
-    return this.#size;
+    return this.#all.size;
   }
 
   add(shape: string, priority: number, seq: number): void {
@@ -75,25 +76,21 @@ export class TaskQueue {
       queue = new ShapeQueue(shape);
       this.#shapes.set(shape, queue);
     }
-    const before = queue.size;
     queue.add(priority, seq);
-    this.#size += queue.size - before;
+    this.#all.add(priority, seq);
   }
 
   remove(shape: string, priority: number, seq: number): void {
     const queue = this.#shapes.get(shape);
     if (queue === undefined) return;
-    const before = queue.size;
     queue.remove(priority, seq);
-    this.#size += queue.size - before;
+    this.#all.remove(priority, seq);
     if (queue.size === 0) this.#shapes.delete(shape);
   }
 
-  /** How many tasks have their turn before (priority, seq). */
+  /** How many tasks have their turn before (priority, seq). O(log n). */
   rank(priority: number, seq: number): number {
-    let count = 0;
-    for (const queue of this.#shapes.values()) count += queue.rank(priority, seq);
-    return count;
+    return this.#all.rank(priority, seq);
   }
 
   shapes(): Iterable<ShapeQueue> {

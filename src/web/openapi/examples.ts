@@ -1,6 +1,7 @@
 /** What the examples of the document show: one small cluster at one moment. */
 const AT = '2026-01-02T03:04:05.678Z';
 export const TASK_ID = '3f9a2c1b7d5e8k6m';
+const NOTHING_RESERVED = { cpuReserved: 0, memoryReservedMb: 0, speed: 1 } as const;
 
 export const TASK_EXAMPLE = {
   id: TASK_ID,
@@ -25,8 +26,26 @@ export const TASK_EXAMPLE = {
       placement: {
         reason: 'worker1 has the most room',
         candidates: [
-          { node: 'worker1', cpu: 3.1, memory: 41.5, running: 0, slots: 2, score: 0.22, why: null },
-          { node: 'server2', cpu: 9, memory: 40, running: 0, slots: 2, score: null, why: 'draining' },
+          {
+            ...NOTHING_RESERVED,
+            node: 'worker1',
+            cpu: 3.1,
+            memory: 41.5,
+            running: 0,
+            slots: 2,
+            score: 0.22,
+            why: null,
+          },
+          {
+            ...NOTHING_RESERVED,
+            node: 'server2',
+            cpu: 9,
+            memory: 40,
+            running: 0,
+            slots: 2,
+            score: null,
+            why: 'draining',
+          },
         ],
       },
     },

@@ -80,7 +80,10 @@ describe('a task cycle', () => {
     await test.clock.settle();
     const id = await test.submit();
     assert.equal(worker.runs.length, 0);
-    assert.match(test.cluster.getTask(id).pendingReason ?? '', /^queue is paused/);
+    assert.match(
+      test.cluster.getTask(id).pendingReason ?? '',
+      /^waits until the queue is resumed; position 1 in the queue$/,
+    );
     void test.cluster.pauseQueue(false);
     await test.clock.advance(60);
     assert.equal(worker.runs.length, 1);
@@ -400,7 +403,7 @@ describe('who runs a task', () => {
     const first = await test.submit();
     assert.equal(
       test.cluster.getTask(first).pendingReason,
-      'waiting for workers to register; position 1 in the queue',
+      'waits for workers to register; position 1 in the queue',
     );
     await test.clock.advance(3_500);
     assert.equal(self.lastRun().task, first);

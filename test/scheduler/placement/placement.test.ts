@@ -12,7 +12,16 @@ import type {
 function node(id: string, more: Partial<PlacementNode> = {}): PlacementNode {
   return {
     ...{ id, unable: null, isMaster: false, slots: 4, cpus: 4, memoryMb: 8_000, labels: {} },
-    ...{ cpu: 10, memory: 20, busy: 0, cpuReserved: 0, memoryReservedMb: 0, pressure: 0, lastPlaced: 0 },
+    ...{
+      cpu: 10,
+      memory: 20,
+      busy: 0,
+      cpuReserved: 0,
+      memoryReservedMb: 0,
+      pressure: 0,
+      speed: 1,
+      lastPlaced: 0,
+    },
     ...more,
   };
 }
@@ -80,26 +89,53 @@ describe('placement', () => {
     assert.equal(chosen(chooseNode([node('a'), node('b', { busy: 4 })], again, RULES)), 'a');
   });
 
+  it('prefers the faster node, as far as it is not that much fuller', () => {
+    const fast = node('fast', { speed: 2 });
+    assert.equal(chosen(chooseNode([node('slow', { cpu: 0 }), fast], ANY, RULES)), 'fast');
+    const rather = { ...fast, cpu: 90, busy: 2 };
+    assert.equal(chosen(chooseNode([node('slow', { cpu: 0 }), rather], ANY, RULES)), 'slow');
+    // What counts is how much slower it is, not how fast all are.
+    const same = [node('a', { speed: 3, cpu: 50 }), node('b', { speed: 3 })];
+    const choice = chooseNode(same, ANY, RULES);
+    assert.equal(chosen(choice), 'b');
+    assert.deepEqual(choice.kind === 'placed' && choice.rows.map((row) => [row[0], row[5], row[9]]), [
+      ['a', 70, 3],
+      ['b', 30, 3],
+    ]);
+  });
+
   it('says in one sentence what is missing', () => {
     const cases: readonly (readonly [readonly PlacementNode[], Partial<Demand>, string])[] = [
-      [[], {}, 'no node is ready'],
-      [[node('a', { unable: 'is draining' })], {}, 'no node is ready'],
-      [[node('a', { busy: 4 }), node('b', { busy: 2, slots: 2 })], {}, 'all 6 slots are taken'],
-      [[node('a', { busy: 1, slots: 1 })], {}, 'the only slot is taken'],
-      [[node('a')], { constraints: { gpu: '1' } }, 'no node has label gpu=1'],
+      [[], {}, 'waits for a node: none is ready'],
+      [[node('a', { unable: 'is draining' })], {}, 'waits for a node: none is ready'],
+      [
+        [node('a', { busy: 4 }), node('b', { busy: 2, slots: 2 })],
+        {},
+        'waits for a free slot: all 6 slots are taken',
+      ],
+      [[node('a', { busy: 1, slots: 1 })], {}, 'waits for a free slot: the only slot is taken'],
+      [
+        [node('a')],
+        { constraints: { gpu: '1' } },
+        'waits for a node with label gpu=1: none that is ready has it',
+      ],
       [
         [node('a', { labels: { x: '1' } }), node('b', { labels: { y: '1' } })],
         { constraints: { x: '1', y: '1' } },
-        'no node meets all that the task asks for',
+        'waits for a node that has all it asks for: none that is ready does',
       ],
-      [[node('a')], { cpu: 64 }, 'no node has 64 cores'],
-      [[node('a')], { memoryMb: 64_000 }, 'no node has 64000 MiB of memory'],
+      [[node('a')], { cpu: 64 }, 'waits for a node with 64 cores: the largest that is ready has 4'],
+      [
+        [node('a')],
+        { memoryMb: 64_000 },
+        'waits for a node with 64000 MiB: the largest that is ready has 8000',
+      ],
       [
         [node('a', { memoryReservedMb: 7_000 })],
         { memoryMb: 2_000 },
-        'no node has 2000 MiB free of reservations',
+        'waits for 2000 MiB on a: 7000 of 8000 MiB are reserved',
       ],
-      [[node('a', { cpuReserved: 3 })], { cpu: 2 }, 'no node has 2 cores free of reservations'],
+      [[node('a', { cpuReserved: 3 })], { cpu: 2 }, 'waits for 2 cores on a: 3 of 4 are reserved'],
     ];
     for (const [nodes, demand, reason] of cases) {
       assert.equal(chosen(chooseNode(nodes, { ...ANY, ...demand }, RULES)), `blocked: ${reason}`);
@@ -114,7 +150,7 @@ describe('placement', () => {
     assert.equal(chosen(chooseNode(nodes, ANY, held)), 'a');
     assert.equal(
       chosen(chooseNode([node('b')], ANY, held)),
-      'blocked: free slots are kept for a task that comes first',
+      'blocked: waits for its turn: free slots are kept for a task that comes first',
     );
   });
 
@@ -131,17 +167,17 @@ describe('placement', () => {
     });
     assert.equal(
       chosen(chooseNode([master, busy], ANY, rules('fallback'))),
-      'blocked: all 4 slots are taken',
+      'blocked: waits for a free slot: all 4 slots are taken',
     );
     assert.equal(chosen(chooseNode([master, busy], ANY, rules('always'))), 'm');
     assert.equal(chosen(chooseNode([master], ANY, rules('fallback'))), 'm');
     assert.equal(
       chosen(chooseNode([master], ANY, rules('fallback', false))),
-      'blocked: waiting for workers to register',
+      'blocked: waits for workers to register',
     );
     assert.equal(
       chosen(chooseNode([master], ANY, rules('never'))),
-      'blocked: no node but the master is ready, and it runs no tasks',
+      'blocked: waits for a node: only the master is ready, and it runs no tasks',
     );
     // The other one is not able to run this one.
     const gpu = { ...ANY, constraints: { gpu: '1' } };
@@ -159,9 +195,9 @@ describe('placement', () => {
       ...{ kind: 'placed', node: 'a' },
       reason: 'the only free one of 3 nodes',
       rows: [
-        ['a', 12.3, 20, 0, 4, 32.3, null],
-        ['b', 10, 20, 0, 4, null, 'is draining'],
-        ['m', 10, 20, 0, 4, null, 'is the master'],
+        ['a', 12.3, 20, 0, 4, 32.3, null, 0, 0, 1],
+        ['b', 10, 20, 0, 4, null, 'is draining', 0, 0, 1],
+        ['m', 10, 20, 0, 4, null, 'is the master', 0, 0, 1],
       ],
     });
     const many = chooseNode(

@@ -133,12 +133,12 @@ describe('HashPositions', () => {
 describe('candidate rows', () => {
   it('come back as they were, but for tabs and line breaks in texts', () => {
     const rows = [
-      ['server1', 12.5, 0, 1, 4, 95.6, null],
-      ['w\t2', null, null, 0, 0, null, 'has no label a=b\nc'],
+      ['server1', 12.5, 0, 1, 4, 95.6, null, 0.5, 256, 1.25],
+      ['w\t2', null, null, 0, 0, null, 'has no label a=b\nc', 0, 0, null],
     ] as const;
     assert.deepEqual(decodeRows(encodeRows(rows)), [
       rows[0],
-      ['w 2', null, null, 0, 0, null, 'has no label a=b c'],
+      ['w 2', null, null, 0, 0, null, 'has no label a=b c', 0, 0, null],
     ]);
     assert.deepEqual(decodeRows(encodeRows([])), []);
   });

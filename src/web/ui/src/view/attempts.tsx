@@ -82,6 +82,12 @@ function Placement({
                 Tasks
               </th>
               <th scope="col" class="number">
+                Reserved
+              </th>
+              <th scope="col" class="number">
+                Speed
+              </th>
+              <th scope="col" class="number">
                 Score
               </th>
               <th scope="col">Why not</th>
@@ -99,8 +105,10 @@ function Placement({
                 <td class="number">
                   {candidate.running}/{candidate.slots}
                 </td>
+                <td class="number">{reserved(candidate)}</td>
+                <td class="number">{candidate.speed?.toFixed(2) ?? '–'}</td>
                 <td class="number">{candidate.score === null ? '–' : candidate.score.toFixed(1)}</td>
-                <td>{candidate.why ?? ''}</td>
+                <td>{candidate.why ?? (candidate.node === node ? '' : 'higher score')}</td>
               </tr>
             ))}
           </tbody>
@@ -109,4 +117,14 @@ function Placement({
       <p class="hint">The lowest score wins. As recorded in the log when the decision was made.</p>
     </details>
   );
+}
+
+/** What the tasks that were there had reserved. */
+function reserved(candidate: PlacementRecord['candidates'][number]): string {
+  const { cpuReserved, memoryReservedMb } = candidate;
+  const parts = [
+    ...(cpuReserved === null || cpuReserved === 0 ? [] : [`${cpuReserved} cores`]),
+    ...(memoryReservedMb === null || memoryReservedMb === 0 ? [] : [`${memoryReservedMb} MiB`]),
+  ];
+  return parts.length === 0 ? '–' : parts.join(', ');
 }
