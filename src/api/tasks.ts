@@ -231,6 +231,12 @@ export interface TaskListQuery {
   readonly status?: TaskStatus;
   /** `key=value` or `key`. */
   readonly label?: string;
+  /** The whole name. */
+  readonly name?: string;
+  /** Submitted at or after this time, milliseconds since 1970. */
+  readonly since?: number;
+  /** Submitted before this time. */
+  readonly until?: number;
   /** Free text: id prefix, name, command, script. */
   readonly q?: string;
   readonly limit: number;

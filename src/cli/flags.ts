@@ -21,6 +21,19 @@ export function parseDuration(text: string): number {
   return Math.round(ms);
 }
 
+/** `2026-01-02T03:04:05Z`, or a duration: so long ago. → milliseconds since 1970. */
+export function parseMoment(text: string): number {
+  if (/^\d{4}-\d\d-\d\d/.test(text)) {
+    const ms = Date.parse(text);
+    if (Number.isFinite(ms)) return ms;
+  }
+  try {
+    return Date.now() - parseDuration(text);
+  } catch {
+    throw new InvalidArgumentError('Give a time (2026-01-02T03:04:05Z) or how long ago (30m, 2h, 7d).');
+  }
+}
+
 const UNIT_MIB: Readonly<Record<string, number>> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 };
 
 /** `256M`, `1.5G`, `512MiB` → MiB, rounded up. */

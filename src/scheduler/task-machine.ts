@@ -2,7 +2,7 @@ import type { LogIndex, SnapshotMeta, Term } from '../raft/core/types.ts';
 import type { CommittedCommand, StateMachine } from '../raft/state-machine.ts';
 import type { KvOp, KvStore } from '../raft/storage/kv-store.ts';
 import { applyOp } from './state/apply-op.ts';
-import { AMENDMENT_PREFIX, BODY_PREFIX, INDEX_PREFIX, indexOfValue } from './state/archive-format.ts';
+import { ARCHIVE_PREFIXES_LOADED, BODY_PREFIX, indexOfValue } from './state/archive-format.ts';
 import { decodeEntry } from './state/ops.ts';
 import type { ApplyResult, OpResult } from './state/ops.ts';
 import { SnapshotReader, encodeSnapshot, freeze, resetToEmpty, stateHash } from './state/snapshot-format.ts';
@@ -105,7 +105,7 @@ export class TaskMachine implements StateMachine<ApplyResult> {
     this.#restoring = true;
     try {
       const stored: (readonly [string, Uint8Array])[] = [];
-      for (const prefix of [INDEX_PREFIX, AMENDMENT_PREFIX]) {
+      for (const prefix of ARCHIVE_PREFIXES_LOADED) {
         for await (const record of kv.iterate({ gte: prefix, lt: `${prefix}${KEY_END}` }))
           stored.push(record);
       }
@@ -130,4 +130,4 @@ export class TaskMachine implements StateMachine<ApplyResult> {
   }
 }
 
-const KNOWN_PREFIXES: readonly string[] = [BODY_PREFIX, INDEX_PREFIX, AMENDMENT_PREFIX];
+const KNOWN_PREFIXES: readonly string[] = [BODY_PREFIX, ...ARCHIVE_PREFIXES_LOADED];

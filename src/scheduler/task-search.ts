@@ -4,6 +4,7 @@ import { LIMITS } from '../api/limits.ts';
 import { FINAL_STATUSES } from '../api/tasks.ts';
 import type { FinalStatus, TaskListQuery, TaskStatus } from '../api/tasks.ts';
 import type { TaskRecord } from './state/records.ts';
+import { labelTag, nameTag } from './state/segment-tags.ts';
 import type { TaskTable } from './state/task-table.ts';
 
 /** Work that one call of the list does at most; what it did not get to is behind its cursor. */
@@ -76,14 +77,17 @@ export async function listTasks(
   let turn = 0;
   let pageChars = 0;
   const candidates = new Candidates(tasks, query.status);
+  const lowest = query.since === undefined ? 1 : firstSeqAt(tasks, query.since);
+  if (query.until !== undefined) below = Math.min(below, firstSeqAt(tasks, query.until));
   for (;;) {
     const next = candidates.below(below);
-    if (next === null) return { tasks: found, next: null };
+    if (next === null || next.seq < lowest) return { tasks: found, next: null };
     below = next.seq;
     steps += 1;
     turn += 1;
-    const task = next.task ?? readArchived(tasks, next.seq);
-    if (next.task === null) {
+    let { task } = next;
+    if (task === null && filter.mayMatchArchived(tasks, next.seq)) {
+      task = readArchived(tasks, next.seq);
       reads += 1;
       turn += STEPS_PER_READ;
     }
@@ -98,7 +102,25 @@ export async function listTasks(
       await pause();
     }
   }
-  return { tasks: found, next: candidates.below(below) === null ? null : below };
+  return { tasks: found, next: (candidates.below(below)?.seq ?? 0) < lowest ? null : below };
+}
+
+/**
+ * The submission number from which on tasks were submitted at or after `atMs`. By bisection: the clock of the log does not
+ * go back, so neither do times of submission.
+ */
+function firstSeqAt(tasks: TaskTable, atMs: number): number {
+  const all = new Candidates(tasks, undefined);
+  let low = 1;
+  let high = tasks.lastSeq + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const last = all.below(middle + 1);
+    const task = last === null ? null : (last.task ?? readArchived(tasks, last.seq));
+    if (task === null || task.submittedAt < atMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Characters of the parts of a task that can be large. */
@@ -171,12 +193,8 @@ class Candidates {
 
   #archivedBelow(seq: number): Candidate | null {
     const { archive } = this.#tasks;
-    for (let at = archive.seqBelow(seq); at !== 0; at = archive.seqBelow(at)) {
-      if (this.#final === undefined || archive.statusOf(archive.finishSeqOf(at)) === this.#final) {
-        return { seq: at, task: null };
-      }
-    }
-    return null;
+    const at = archive.seqBelow(seq, this.#final ?? null);
+    return at === 0 ? null : { seq: at, task: null };
   }
 }
 
@@ -198,12 +216,25 @@ class TaskFilter {
   readonly #query: TaskListQuery;
   readonly #label: { readonly key: string; readonly value: string | null } | null;
   readonly #text: string | null;
+  /** What a segment of the archive must have to be worth reading. */
+  readonly #tags: readonly number[];
   #textChars = 0;
 
   constructor(query: TaskListQuery) {
     this.#query = query;
     this.#label = query.label === undefined ? null : labelOf(query.label);
     this.#text = query.q === undefined || query.q === '' ? null : query.q.toLowerCase();
+    this.#tags = [
+      ...(query.name === undefined ? [] : [nameTag(query.name)]),
+      ...(this.#label === null ? [] : [labelTag(this.#label.key, this.#label.value)]),
+    ];
+  }
+
+  /** False where the archive knows without reading it that this task does not match. */
+  mayMatchArchived(tasks: TaskTable, seq: number): boolean {
+    if (this.#tags.length === 0) return true;
+    const finishSeq = tasks.archive.finishSeqOf(seq);
+    return finishSeq !== 0 && tasks.archive.mayHave(finishSeq, this.#tags);
   }
 
   /** So much text was searched that the rest has to wait for the next call. */
@@ -212,8 +243,9 @@ class TaskFilter {
   }
 
   matches(task: TaskRecord): boolean {
-    const { status } = this.#query;
+    const { status, name } = this.#query;
     if (status !== undefined && task.status !== status) return false;
+    if (name !== undefined && task.spec.name !== name) return false;
     if (this.#label !== null) {
       const { labels } = task.spec;
       if (labels === undefined || !Object.hasOwn(labels, this.#label.key)) return false;

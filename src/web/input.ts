@@ -52,6 +52,19 @@ export function invalid(problems: readonly FieldProblem[]): ApiError {
   );
 }
 
+/** Milliseconds since 1970, or ISO 8601 in UTC. */
+export const TIME_PATTERN =
+  '^([0-9]{1,15}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,3})?)?Z)$';
+const timePattern = new RegExp(TIME_PATTERN);
+
+/** @throws ApiError INVALID, naming the field */
+export function time(field: string, text: string): number {
+  const ms = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  if (timePattern.test(text) && Number.isFinite(ms)) return ms;
+  const wanted = 'a time as 2026-01-02T03:04:05Z or milliseconds since 1970';
+  throw invalid([{ field, message: `${shortened(text)} is not ${wanted}` }]);
+}
+
 /** A value as an error may show it: short, on one line, never a whole object. */
 export function shortened(value: unknown): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;

@@ -8,7 +8,7 @@ import { TASK_STATUSES } from '../api/tasks.ts';
 import type { TaskListQuery, TaskStatus, TaskSummary, TaskView } from '../api/tasks.ts';
 import type { OutputStream } from '../api/views.ts';
 import { drained } from './drained.ts';
-import { duration, flag, invalid, queryOf, shortened, wholeNumber } from './input.ts';
+import { duration, flag, invalid, queryOf, shortened, time, wholeNumber } from './input.ts';
 import type { MasterGate } from './master-gate.ts';
 import type { WebShell } from './shell.ts';
 
@@ -30,7 +30,7 @@ export function mountTaskRoutes(deps: TaskRouteDeps): void {
   const { answers } = shell;
 
   shell.route('get', '/v1/tasks', async (req, res) => {
-    const query = queryOf(req, ['status', 'label', 'q', 'limit', 'cursor', 'brief', 'stale']);
+    const query = queryOf(req, [...LIST_FIELDS, 'brief', 'stale']);
     const list = listQuery(query);
     const brief = flag('brief', query.brief);
     await read(gate, local, req, res, flag('stale', query.stale), async (cluster) => {
@@ -254,9 +254,11 @@ function without<T extends object, K extends keyof T>(whole: T, keys: readonly K
   return rest as Omit<T, K>;
 }
 
+const LIST_FIELDS = ['status', 'label', 'name', 'since', 'until', 'q', 'limit', 'cursor'] as const;
+
 function listQuery(query: Readonly<Record<string, string | undefined>>): TaskListQuery {
-  const { status, label, q, limit, cursor } = query as Readonly<
-    Partial<Record<'status' | 'label' | 'q' | 'limit' | 'cursor', string>>
+  const { status, label, name, since, until, q, limit, cursor } = query as Readonly<
+    Partial<Record<(typeof LIST_FIELDS)[number], string>>
   >;
   if (status !== undefined && !isStatus(status)) {
     throw invalid([
@@ -271,6 +273,9 @@ function listQuery(query: Readonly<Record<string, string | undefined>>): TaskLis
     }),
     ...(status === undefined ? {} : { status }),
     ...(label === undefined ? {} : { label: short('label', label, 2 * LIMITS.labelCharsMax + 1) }),
+    ...(name === undefined ? {} : { name: short('name', name, LIMITS.nameCharsMax) }),
+    ...(since === undefined ? {} : { since: time('since', since) }),
+    ...(until === undefined ? {} : { until: time('until', until) }),
     ...(q === undefined || q === '' ? {} : { q: short('q', q, QUERY_CHARS_MAX) }),
     ...(cursor === undefined ? {} : { cursor: short('cursor', cursor, CURSOR_CHARS_MAX) }),
   };

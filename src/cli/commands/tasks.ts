@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { TASK_STATUSES, type TaskPage, type TaskStatus, type TaskView } from '../../api/tasks.ts';
 import { LIMITS } from '../../api/limits.ts';
 import { onRun, readOrStale, type Context } from '../context.ts';
-import { wholeNumber } from '../flags.ts';
+import { parseMoment, wholeNumber } from '../flags.ts';
 import { age, shortener, taskDuration, taskExit, taskName, taskNode } from '../format.ts';
 import type { Column } from '../table.ts';
 import type { Color } from '../terminal.ts';
@@ -11,6 +11,9 @@ import { watch } from '../watch.ts';
 interface TasksFlags {
   readonly status?: TaskStatus;
   readonly label?: string;
+  readonly name?: string;
+  readonly since?: number;
+  readonly until?: number;
   readonly search?: string;
   readonly limit?: number;
   readonly watch?: true;
@@ -25,6 +28,9 @@ export function addTasks(program: Command): void {
     .description('List tasks, newest first.')
     .addOption(new Option('--status <status>', 'only those').choices(TASK_STATUSES))
     .option('--label <key[=value]>', 'only those with this label')
+    .option('--name <name>', 'only those with this very name')
+    .option('--since <time>', 'only those submitted since (2h ago: 2h; or 2026-01-02T03:04:05Z)', parseMoment)
+    .option('--until <time>', 'only those submitted before', parseMoment)
     .option('--search <text>', 'only those with this in id, name, command or script')
     .option('--limit <n>', `how many at most (default: ${LIMIT_DEFAULT})`, wholeNumber(1, 1_000_000))
     .option('--watch', 'keep the list up to date (in a pipe: print what changes)')
@@ -34,6 +40,7 @@ export function addTasks(program: Command): void {
 Examples:
   clb tasks --status running --watch
   clb tasks --label team=ml -o json | jq '.[].result.exitCode'
+  clb tasks --name nightly --since 7d
   clb tasks -q --status queued | xargs clb cancel`,
     );
   onRun(tasks, async (context, command) => {
@@ -76,6 +83,9 @@ async function readTasks(
         limit: Math.min(limit - tasks.length, LIMITS.listLimitMax),
         ...(flags.status === undefined ? {} : { status: flags.status }),
         ...(flags.label === undefined ? {} : { label: flags.label }),
+        ...(flags.name === undefined ? {} : { name: flags.name }),
+        ...(flags.since === undefined ? {} : { since: flags.since }),
+        ...(flags.until === undefined ? {} : { until: flags.until }),
         ...(flags.search === undefined ? {} : { q: flags.search }),
         ...(cursor === null ? {} : { cursor }),
       },

@@ -3,6 +3,7 @@
  *
  * - `a!<first finish number>`: a segment, finished tasks of consecutive finish numbers; one line each (record-codec.ts).
  * - `x!<first finish number>`: what the index in memory needs of the same tasks.
+ * - `t!<first finish number>`: which names and labels they may have (segment-tags.ts); a segment without it may have all.
  * - `m!<finish number>!<token>`: a replaced attempt of an archived task came back late.
  *
  * Every value begins with a line that holds the log index which its first content belongs to.
@@ -11,10 +12,14 @@ import { FINAL_STATUSES } from '../../api/tasks.ts';
 import type { FinalStatus } from '../../api/tasks.ts';
 import { decodeTask } from './record-codec.ts';
 import type { EntryContext, TaskRecord } from './records.ts';
+import { segmentTags } from './segment-tags.ts';
 
 export const BODY_PREFIX = 'a!';
 export const INDEX_PREFIX = 'x!';
+export const TAGS_PREFIX = 't!';
 export const AMENDMENT_PREFIX = 'm!';
+/** What {@link Archive.load} takes. */
+export const ARCHIVE_PREFIXES_LOADED = [INDEX_PREFIX, TAGS_PREFIX, AMENDMENT_PREFIX] as const;
 const KEY_DIGITS = 16;
 const LINE_BREAK = 10;
 
@@ -44,6 +49,10 @@ export function indexKey(first: number): string {
   return `${INDEX_PREFIX}${keyNumber(first)}`;
 }
 
+export function tagsKey(first: number): string {
+  return `${TAGS_PREFIX}${keyNumber(first)}`;
+}
+
 export function amendmentKey(amendment: Amendment): string {
   return `${AMENDMENT_PREFIX}${keyNumber(amendment.finishSeq)}!${keyNumber(amendment.token)}`;
 }
@@ -54,7 +63,7 @@ type IndexRow = readonly [seq: number, id: string, status: number, finishedAt: n
 export function encodeSegment(
   tasks: readonly TaskRecord[],
   lines: readonly string[],
-): { readonly body: Uint8Array; readonly index: Uint8Array } {
+): { readonly body: Uint8Array; readonly index: Uint8Array; readonly tags: Uint8Array } {
   const rows = tasks.map((task): IndexRow => [
     task.seq,
     task.id,
@@ -66,7 +75,20 @@ export function encodeSegment(
   return {
     body: encoder.encode(`${head}${lines.join('\n')}\n`),
     index: encoder.encode(`${head}${JSON.stringify(rows)}`),
+    tags: joined(encoder.encode(head), segmentTags(tasks.map(({ spec }) => spec))),
   };
+}
+
+function joined(head: Uint8Array, rest: Uint8Array): Uint8Array {
+  const value = new Uint8Array(head.length + rest.length);
+  value.set(head);
+  value.set(rest, head.length);
+  return value;
+}
+
+/** The filter of a value under {@link TAGS_PREFIX}. */
+export function decodeSegmentTags(value: Uint8Array): Uint8Array {
+  return value.slice(value.indexOf(LINE_BREAK) + 1);
 }
 
 export function decodeSegmentIndex(value: Uint8Array): readonly {

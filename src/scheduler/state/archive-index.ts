@@ -2,6 +2,7 @@ import { FINAL_STATUSES } from '../../api/tasks.ts';
 import type { FinalStatus } from '../../api/tasks.ts';
 import { fnv1a } from './hash.ts';
 import { HashPositions } from './hash-positions.ts';
+import { SortedNumbers } from './sorted-numbers.ts';
 
 /** Finished tasks per page; a page goes as a whole, so nothing has to be taken out of a table. */
 const PAGE_LENGTH = 65_536;
@@ -51,12 +52,13 @@ function grown<A extends Float64Array | Uint8Array>(from: A, to: A): A {
 }
 
 /**
- * Where the finished tasks are, at about 50 bytes each: by id prefix, by key, by submission number and by finish
- * number. Hash hits are candidates: whoever asks compares with the record.
+ * Where the finished tasks are, at about 60 bytes each: by id prefix, by key, by submission number (of all and of each
+ * status) and by finish number. Hash hits are candidates: whoever asks compares with the record.
  */
 export class ArchiveIndex {
   readonly #pages = new Map<number, Page>();
   readonly #bySeq = new Map<number, { readonly finishSeqs: Float64Array; count: number }>();
+  readonly #seqsByStatus = FINAL_STATUSES.map(() => new SortedNumbers());
 
   has(finishSeq: number): boolean {
     return this.seqOf(finishSeq) !== 0;
@@ -85,6 +87,7 @@ export class ArchiveIndex {
     }
     block.finishSeqs[entry.seq % SEQ_BLOCK_LENGTH] = entry.finishSeq;
     block.count += 1;
+    this.#seqsByStatus[FINAL_STATUSES.indexOf(entry.status)]?.add(entry.seq);
   }
 
   /** Finish numbers of tasks whose id may begin with `prefix` (≥ 6 characters), newest page first. */
@@ -143,19 +146,25 @@ export class ArchiveIndex {
     return 0;
   }
 
-  /** Forgets the finish numbers from `from` through `through`; their tables go with their pages. */
-  drop(from: number, through: number): void {
-    for (let finishSeq = from; finishSeq <= through; finishSeq += 1) {
-      const seq = this.seqOf(finishSeq);
-      if (seq === 0) continue;
-      const blockNumber = Math.floor(seq / SEQ_BLOCK_LENGTH);
-      const block = this.#bySeq.get(blockNumber);
-      if (block !== undefined) {
-        block.finishSeqs[seq % SEQ_BLOCK_LENGTH] = 0;
-        block.count -= 1;
-        if (block.count === 0) this.#bySeq.delete(blockNumber);
-      }
-    }
+  /** The largest submission number below `seq` of a task that ended like this; 0 if there is none. */
+  seqOfStatusBelow(seq: number, status: FinalStatus): number {
+    return this.#seqsByStatus[FINAL_STATUSES.indexOf(status)]?.below(seq) ?? 0;
+  }
+
+  /** Not found by its submission number any more. */
+  hide(finishSeq: number): void {
+    const seq = this.seqOf(finishSeq);
+    const blockNumber = Math.floor(seq / SEQ_BLOCK_LENGTH);
+    const block = this.#bySeq.get(blockNumber);
+    if (seq === 0 || block === undefined || block.finishSeqs[seq % SEQ_BLOCK_LENGTH] !== finishSeq) return;
+    this.#seqsByStatus[FINAL_STATUSES.indexOf(this.statusOf(finishSeq))]?.delete(seq);
+    block.finishSeqs[seq % SEQ_BLOCK_LENGTH] = 0;
+    block.count -= 1;
+    if (block.count === 0) this.#bySeq.delete(blockNumber);
+  }
+
+  /** Forgets the finish numbers through `through`, all of them hidden: their tables go with their pages. */
+  drop(through: number): void {
     for (const [pageNumber, page] of this.#pages) {
       if (page.base + PAGE_LENGTH - 1 <= through) this.#pages.delete(pageNumber);
     }

@@ -4,15 +4,18 @@ import { ArchiveIndex } from './archive-index.ts';
 import {
   AMENDMENT_PREFIX,
   INDEX_PREFIX,
+  TAGS_PREFIX,
   amendmentKey,
   bodyKey,
   decodeAmendment,
   decodeSegmentIndex,
+  decodeSegmentTags,
   encodeAmendment,
   encodeSegment,
   indexKey,
   recordOfSegment,
   roughBytes,
+  tagsKey,
 } from './archive-format.ts';
 import type { Amendment, ArchiveWrite } from './archive-format.ts';
 import { fnv1a } from './hash.ts';
@@ -20,6 +23,7 @@ import { superseded } from './lifecycle.ts';
 import { STATE_LIMITS } from './limits.ts';
 import { encodeTask } from './record-codec.ts';
 import type { EntryContext, TaskRecord } from './records.ts';
+import { mayHaveTag } from './segment-tags.ts';
 import { SortedNumbers } from './sorted-numbers.ts';
 
 /** What the archive reads from its store, synchronously. */
@@ -60,6 +64,8 @@ export class Archive {
   #store: ArchiveStore | null = null;
   #index = new ArchiveIndex();
   #segments = new SortedNumbers();
+  /** Of stored segments, by their first finish number. */
+  #tags = new Map<number, Uint8Array>();
   /** By finish number, ascending; those handed over stay until they are known to be written. */
   #unsaved = new Map<number, TaskRecord>();
   #unsavedBytes = 0;
@@ -151,12 +157,20 @@ export class Archive {
     return this.#visible(finishSeq) ? finishSeq : 0;
   }
 
-  /** The largest submission number below `seq` whose task is here; 0 if there is none. */
-  seqBelow(seq: number): number {
+  /** The largest submission number below `seq` whose task is here (and ended like this); 0 if there is none. */
+  seqBelow(seq: number, status: FinalStatus | null = null): number {
     let at = seq;
-    do at = this.#index.seqBelow(at, 1);
+    do at = status === null ? this.#index.seqBelow(at, 1) : this.#index.seqOfStatusBelow(at, status);
     while (at !== 0 && !this.#visible(this.#index.finishSeqOf(at)));
     return at;
+  }
+
+  /** False: this task certainly lacks one of these tags (segment-tags.ts). Tells without reading it. */
+  mayHave(finishSeq: number, tags: readonly number[]): boolean {
+    if (this.#unsaved.has(finishSeq)) return true;
+    const first = this.#segments.below(finishSeq + 1);
+    const filter = first === undefined ? undefined : this.#tags.get(first);
+    return filter === undefined || tags.every((tag) => mayHaveTag(filter, tag));
   }
 
   /** From the index alone. */
@@ -201,6 +215,7 @@ export class Archive {
     for (let finishSeq = this.#retiredThrough + 1; finishSeq <= last; finishSeq += 1) {
       const status = this.#index.statusOf(finishSeq);
       counts.set(status, (counts.get(status) ?? 0) + 1);
+      this.#index.hide(finishSeq);
     }
     if (last > this.#retiredThrough) {
       this.#retiredThrough = last;
@@ -256,6 +271,8 @@ export class Archive {
       const segment = encodeSegment(tasks, lines);
       writes.push({ kind: 'put', key: bodyKey(first), value: segment.body });
       writes.push({ kind: 'put', key: indexKey(first), value: segment.index });
+      writes.push({ kind: 'put', key: tagsKey(first), value: segment.tags });
+      this.#tags.set(first, decodeSegmentTags(segment.tags));
       this.#segments.add(first);
       tasks = [];
       lines = [];
@@ -288,7 +305,8 @@ export class Archive {
       const next = this.#nextSegment(first);
       // The segment's end is only known from what follows it; the last one stays until then.
       if (next === undefined || next - 1 > through) break;
-      writes.push({ kind: 'del', key: bodyKey(first) }, { kind: 'del', key: indexKey(first) });
+      for (const key of [bodyKey(first), indexKey(first), tagsKey(first)]) writes.push({ kind: 'del', key });
+      this.#tags.delete(first);
       this.#segments.delete(first);
       droppedThrough = next - 1;
     }
@@ -298,7 +316,7 @@ export class Archive {
       for (const amendment of amendments) writes.push({ kind: 'del', key: amendmentKey(amendment) });
       this.#amendments.delete(finishSeq);
     }
-    this.#index.drop(this.#droppedThrough + 1, droppedThrough);
+    this.#index.drop(droppedThrough);
     this.#droppedThrough = droppedThrough;
     this.#retirements = this.#retirements.filter((retirement) => retirement.through > droppedThrough);
     this.#lastRead = null;
@@ -324,6 +342,7 @@ export class Archive {
     this.#store = store;
     this.#index = new ArchiveIndex();
     this.#segments = new SortedNumbers();
+    this.#tags = new Map();
     this.#unsaved = new Map();
     this.#unsavedBytes = 0;
     this.#handedOver = [];
@@ -337,7 +356,7 @@ export class Archive {
     this.#lastRead = null;
   }
 
-  /** Takes one of the store's records, of {@link INDEX_PREFIX} or {@link AMENDMENT_PREFIX}, in the order of keys. */
+  /** Takes one of the store's records, of {@link ARCHIVE_PREFIXES_LOADED}, in the order of keys. */
   load(key: string, value: Uint8Array): void {
     if (key.startsWith(INDEX_PREFIX)) {
       const first = Number(key.slice(INDEX_PREFIX.length));
@@ -347,6 +366,8 @@ export class Archive {
         this.#index.add({ finishSeq, ...entry });
         finishSeq += 1;
       }
+    } else if (key.startsWith(TAGS_PREFIX)) {
+      this.#tags.set(Number(key.slice(TAGS_PREFIX.length)), decodeSegmentTags(value));
     } else if (key.startsWith(AMENDMENT_PREFIX)) {
       this.#restoreAmendment(decodeAmendment(value));
     }
@@ -376,6 +397,7 @@ export class Archive {
    */
   loaded(): void {
     this.#droppedThrough = Math.min(this.#retiredThrough, (this.#segments.first() ?? Infinity) - 1);
+    for (let gone = this.#droppedThrough + 1; gone <= this.#retiredThrough; gone += 1) this.#index.hide(gone);
     for (let finishSeq = this.#retiredThrough + 1; finishSeq <= this.#finishCount; finishSeq += 1) {
       if (!this.#index.has(finishSeq)) {
         throw new Error(`the archive lacks finish number ${finishSeq} of ${this.#finishCount}`);

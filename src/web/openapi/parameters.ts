@@ -2,6 +2,7 @@
 import { LIMITS } from '../../api/limits.ts';
 import { TASK_STATUSES } from '../../api/tasks.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { TIME_PATTERN } from '../input.ts';
 import type { Parameter } from './operation.ts';
 
 const wholeNumber = (minimum: number, maximum: number): JsonSchema => ({ type: 'integer', minimum, maximum });
@@ -25,6 +26,9 @@ const STALE_ALWAYS = query(
   'Accepted for uniformity: this is always what the node asked has.',
 );
 
+const TIME: JsonSchema = { type: 'string', pattern: TIME_PATTERN };
+const TIME_TEXT = 'ISO 8601 in UTC, or milliseconds since 1970';
+
 export const LIST_PARAMETERS: readonly Parameter[] = [
   query('status', { type: 'string', enum: TASK_STATUSES }, 'Only tasks of this status.', 'failed'),
   query(
@@ -33,6 +37,14 @@ export const LIST_PARAMETERS: readonly Parameter[] = [
     'Only tasks with this label, `key=value` or `key`.',
     'team=blue',
   ),
+  query(
+    'name',
+    { type: 'string', minLength: 1, maxLength: LIMITS.nameCharsMax },
+    'Only tasks with this very name.',
+    'backup',
+  ),
+  query('since', TIME, `Only tasks submitted at or after this time: ${TIME_TEXT}.`, '2026-01-02T03:04:05Z'),
+  query('until', TIME, `Only tasks submitted before this time: ${TIME_TEXT}.`, '1767323045000'),
   query('q', { type: 'string', maxLength: 200 }, 'Text in id prefix, name, command or script.', 'backup'),
   query(
     'limit',
