@@ -44,6 +44,9 @@ export const LIMITS = {
   idPrefixCharsMin: 6,
   /** Tasks not yet final; beyond it submits get 429 QUEUE_FULL. */
   queuedTasksMax: 1_000_000,
+  /** Finished tasks are kept so long, and so many of them, unless the servers are told otherwise. */
+  retentionMsDefault: 7 * 24 * 3600 * 1000,
+  retentionTasksMax: 1_000_000,
   sseClientsMax: 1_000,
   /** Entries whose events a server keeps for `Last-Event-ID`. */
   eventEntriesMax: 20_000,

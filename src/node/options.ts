@@ -58,6 +58,10 @@ export interface ServerOptions extends ListenOptions, ExecutorOptions {
   readonly join: HostPort | null;
   /** Port named in the log lines of tasks that did not come through a client node. */
   readonly clientPort: number;
+  /** Tasks not yet final; beyond it submits get 429. Counts while this server is the master. */
+  readonly queuedTasksMax: number;
+  /** How long, and how many, finished tasks are kept. What this server asks for while it is the master. */
+  readonly retention: { readonly ageMs: number; readonly tasksMax: number };
 }
 
 export interface WorkerOptions extends ListenOptions, ExecutorOptions {

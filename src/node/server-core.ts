@@ -82,6 +82,8 @@ export class ServerCore {
       leaderExecutes: options.leaderExecutes,
       serverAddress,
       clientPortDefault: options.clientPort,
+      queuedTasksMax: options.queuedTasksMax,
+      retention: options.retention,
     });
     const cluster = new ServerCluster({
       consensus: raft,

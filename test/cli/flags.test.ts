@@ -129,12 +129,14 @@ describe('the flags of the nodes', () => {
       leaderExecutes: 'never',
       join: null,
       clientPort: 3001,
+      queuedTasksMax: 5_000,
+      retention: { ageMs: 3_600_000, tasksMax: 1_000_000 },
     };
     assert.deepEqual(
       await clb(
         'server --id server1 --port 3002 --data d --host 0.0.0.0 --advertise server1:3002 --no-token --allow-host a,b ' +
           '--database http://database:3003 --slots 2 --label zone=a --fault-injection --peers server1=server1:3002 ' +
-          '--leader-executes never',
+          '--leader-executes never --queue-limit 5000 --keep-for 1h',
       ),
       server,
     );

@@ -101,7 +101,7 @@ describe('task', () => {
     assert.match(text.stdout, /worker1 has the most room\n/);
     assert.match(
       text.stdout,
-      /worker1 +3% +40% +0\/2 +0\.250 {2}-\n {2}server2 +- +- +0\/2 +- {2}draining\n/,
+      /worker1 +3% +40% +0\/2 +- +1\.00 +0\.250 {2}chosen\n {2}server2 +- +- +0\/2 +- +1\.00 +- {2}draining\n/,
     );
     assert.match(text.stdout, /Timeline\n {2}TIME .*\n.*submitted/);
     assert.match(text.stdout, /stdout \(6 bytes\)\n {2}hello\n/);

@@ -15,6 +15,7 @@ import { MemoryKv } from './memory-kv.ts';
 
 export interface TestClusterOptions {
   readonly leaderExecutes?: LeaderExecutes;
+  readonly queuedTasksMax?: number;
   readonly retention?: { readonly ageMs: number; readonly tasksMax: number };
 }
 
@@ -40,6 +41,7 @@ export class TestCluster {
       leaderExecutes: options.leaderExecutes ?? 'fallback',
       writeLine: (line) => this.lines.push(line),
       log: { info: () => undefined, warn: () => undefined },
+      ...(options.queuedTasksMax === undefined ? {} : { queuedTasksMax: options.queuedTasksMax }),
       ...(options.retention === undefined ? {} : { retention: options.retention }),
     });
     const { master } = this;

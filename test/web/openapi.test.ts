@@ -120,6 +120,12 @@ describe('the description of the API', () => {
   });
 });
 
+const TEXTS: ReadonlyMap<string, string> = new Map([
+  ['wait', '5ms'],
+  ['since', '2026-01-02T03:04:05.678Z'],
+  ['until', '1767323045000'],
+]);
+
 interface Made {
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
@@ -160,8 +166,8 @@ class Requests {
       }
       if (!dice.oneIn(3)) continue;
       const wrong = dice.oneIn(5);
-      // A wait that is right may still be long, and a number is a text on its way.
-      const value = wrong ? this.#maker.changed(schema) : name === 'wait' ? '5ms' : this.#maker.valid(schema);
+      // A wait that is right may still be long, times are texts of a pattern, and a number is a text on its way.
+      const value = wrong ? this.#maker.changed(schema) : (TEXTS.get(name) ?? this.#maker.valid(schema));
       const text = typeof value === 'string' ? value : JSON.stringify(value);
       // Headers that are too long (16 KiB) are refused before they are a request.
       if (where === 'query') query.append(name, text.slice(0, 1_000));

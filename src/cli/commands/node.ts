@@ -1,11 +1,13 @@
 /** The commands that are a node: they run until they are told to end. */
 import { Option, type Command } from 'commander';
+import { LIMITS } from '../../api/limits.ts';
 import type { HostPort, LeaderExecutes, PeerAddress } from '../../node/options.ts';
 import { onRun } from '../context.ts';
 import { usageError } from '../exit-code.ts';
 import {
   collectHostPorts,
   collectPeers,
+  parseDuration,
   parseHostPort,
   parseNodeId,
   parsePath,
@@ -78,6 +80,9 @@ interface ServerFlags extends ListenFlags, ExecutorFlags {
   readonly leaderExecutes: LeaderExecutes;
   readonly join?: HostPort;
   readonly clientPort: number;
+  readonly queueLimit: number;
+  readonly keepFor: number;
+  readonly keepTasks: number;
 }
 
 export function addServer(program: Command, load: LoadNodeRuntime): void {
@@ -94,6 +99,23 @@ export function addServer(program: Command, load: LoadNodeRuntime): void {
         .default('fallback'),
     )
     .option('--join <host:port>', 'server of a running cluster to join', parseHostPort)
+    .option(
+      '--queue-limit <n>',
+      'tasks not yet done; beyond it submits are refused with 429',
+      wholeNumber(1, LIMITS.queuedTasksMax),
+      LIMITS.queuedTasksMax,
+    )
+    .addOption(
+      new Option('--keep-for <duration>', 'how long finished tasks are kept')
+        .argParser(parseDuration)
+        .default(LIMITS.retentionMsDefault, '7d'),
+    )
+    .option(
+      '--keep-tasks <n>',
+      'how many finished tasks are kept at most',
+      wholeNumber(0, LIMITS.retentionTasksMax),
+      LIMITS.retentionTasksMax,
+    )
     .option('--client-port <port>', 'port of the client node in log lines', parsePort, CLIENT_PORT_DEFAULT)
     .addHelpText(
       'after',
@@ -112,6 +134,8 @@ Example (the first of three; the others with their own id, port and folder):
       leaderExecutes: flags.leaderExecutes,
       join: flags.join ?? null,
       clientPort: flags.clientPort,
+      queuedTasksMax: flags.queueLimit,
+      retention: { ageMs: flags.keepFor, tasksMax: flags.keepTasks },
     };
     await (await load()).runServer(options);
     return 0;

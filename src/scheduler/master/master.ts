@@ -40,6 +40,8 @@ export interface MasterOptions {
   /** Port named in the log lines for results of tasks that did not come through a client node. */
   readonly clientPortDefault: number;
   readonly lease?: { readonly pauseAfterMs: number; readonly lostAfterMs: number };
+  /** Tasks not yet final; beyond it submits are refused. Default: {@link LIMITS.queuedTasksMax}. */
+  readonly queuedTasksMax?: number;
   readonly retention?: { readonly ageMs: number; readonly tasksMax: number };
 }
 
@@ -268,10 +270,11 @@ export class Master {
 
   #admit(lead: Lead, count: number): void {
     const waiting = this.#options.machine.state.tasks.liveCount + this.#submitting;
-    if (waiting + count <= LIMITS.queuedTasksMax && !lead.batcher.full) return;
+    const max = this.#options.queuedTasksMax ?? LIMITS.queuedTasksMax;
+    if (waiting + count <= max && !lead.batcher.full) return;
     const message = lead.batcher.full
       ? 'too much is waiting to be written to the log'
-      : `${waiting} tasks are not done yet, the limit is ${LIMITS.queuedTasksMax}`;
+      : `${waiting} tasks are not done yet, the limit is ${max}`;
     throw new ApiError('QUEUE_FULL', message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
   }
 

@@ -1,3 +1,5 @@
+import { LIMITS } from '../../api/limits.ts';
+
 /** Limits of the replicated state. They are part of its meaning: every server must use the same. */
 export const STATE_LIMITS = {
   /** Timeline entries kept per task: the first ones and the latest ones. */
@@ -21,5 +23,5 @@ export const STATE_LIMITS = {
   reasonCharsMax: 1_000,
 } as const;
 
-/** How long finished tasks are kept, whichever comes first. */
-export const RETENTION = { ageMs: 7 * 24 * 3_600_000, tasksMax: 1_000_000 } as const;
+/** How long finished tasks are kept, whichever comes first, unless the master is told otherwise. */
+export const RETENTION = { ageMs: LIMITS.retentionMsDefault, tasksMax: LIMITS.retentionTasksMax } as const;
