@@ -1,5 +1,5 @@
 // The dependency rule of docs/architecture.md: who may import whom. Run by `npm run lint`.
-const FOLDERS = ['raft', 'scheduler', 'worker', 'link', 'web', 'sdk', 'cli', 'node', 'net', 'api'];
+const FOLDERS = ['raft', 'scheduler', 'worker', 'link', 'web', 'sdk', 'cli', 'node', 'net', 'api', 'verify'];
 
 /** `folder` may import only what is in `allowed` (itself included). */
 const only = (folder, allowed, comment) => ({
@@ -35,7 +35,12 @@ module.exports = {
     only('worker', ['worker', 'link', 'net', 'api'], 'a worker meets the cluster only through the link'),
     only('web', ['web', 'api', 'net', 'sdk'], 'web meets the cluster only through interfaces'),
     only('sdk', ['sdk', 'api'], 'sdk talks HTTP only'),
-    only('cli', ['cli', 'sdk', 'api', 'node'], 'commands are thin calls of the sdk, or start a node'),
+    only('verify', ['verify', 'api'], 'what checks the state machine shares no code with it'),
+    only(
+      'cli',
+      ['cli', 'sdk', 'api', 'node', 'verify'],
+      'commands are thin calls of the sdk, or start a node',
+    ),
   ],
   options: {
     tsPreCompilationDeps: true,

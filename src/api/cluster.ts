@@ -1,4 +1,5 @@
 import type { FileBytes, TaskFilesView } from './task-files.ts';
+import type { AuditLine } from './audit.ts';
 import type { Schedules } from './schedules.ts';
 import type {
   EventMessage,
@@ -89,6 +90,11 @@ export interface Cluster extends Schedules {
   transferLeadership(to: string): Promise<LeadView>;
   raft(): RaftView;
   raftLog(from: number, to: number): readonly RaftLogEntryView[];
+  /**
+   * What this server has, log from the disk and tasks, as of one moment, to be checked (audit.ts). Breaks off with an error
+   * where the state is replaced meanwhile.
+   */
+  audit(): AsyncIterable<AuditLine>;
 
   /**
    * Calls back for every entry applied after `afterIndex` (null: from now on). Returns 'reset' if that is older than

@@ -137,6 +137,11 @@ export function parseUrl(text: string): string {
   throw new InvalidArgumentError('Give it as http://HOST:PORT.');
 }
 
+/** Comma list of paths, repeatable. */
+export function collectPaths(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), ...splitList(text).map(parsePath)];
+}
+
 export function parsePath(text: string): string {
   if (text === '') throw new InvalidArgumentError('A path is wanted.');
   return resolve(text);

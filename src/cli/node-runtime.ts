@@ -1,3 +1,4 @@
+import type { AuditFolders } from '../node/offline-audit.ts';
 import type { RunClient, RunDatabase, RunServer, RunUp, RunWorker } from '../node/options.ts';
 
 /** What src/node exports: each runs until the process is told to end. */
@@ -7,6 +8,7 @@ export interface NodeRuntime {
   readonly runClient: RunClient;
   readonly runDatabase: RunDatabase;
   readonly runUp: RunUp;
+  readonly auditFolders: AuditFolders;
 }
 
 /** Loaded only by the commands that start a node: it brings everything with it, LevelDB too. */

@@ -12,6 +12,7 @@ import { addRaft } from './commands/raft.ts';
 import { addRun, addSubmit } from './commands/submit.ts';
 import { addTask } from './commands/task.ts';
 import { addTasks } from './commands/tasks.ts';
+import { addVerify } from './commands/verify.ts';
 import { addWait } from './commands/wait.ts';
 import { addGlobalOptions } from './context.ts';
 import type { LoadNodeRuntime } from './node-runtime.ts';
@@ -56,6 +57,7 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addQueue(program);
   addSchedule(program);
   addRaft(program);
+  addVerify(program, loadNodeRuntime);
   addStop(program);
   addStart(program);
   program.commandsGroup('Nodes:');

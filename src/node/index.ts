@@ -11,6 +11,7 @@ import type { RunnableNode } from './process-life.ts';
 import { ServerNode } from './server-node.ts';
 import { WorkerNode } from './worker-node.ts';
 
+export { auditFolders } from './offline-audit.ts';
 export { runUp } from './up/run-up.ts';
 
 export const runServer: RunServer = (options) => run(options, ServerNode);

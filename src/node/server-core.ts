@@ -10,7 +10,7 @@ import type { NodeId } from '../raft/core/types.ts';
 import { RaftNode } from '../raft/raft-node.ts';
 import { diskFreeBytes } from '../raft/storage/disk-space.ts';
 import { LevelKv } from '../raft/storage/level-kv.ts';
-import { storedClusterId } from '../raft/storage/stored-identity.ts';
+import { storedIdentity } from '../raft/storage/stored-identity.ts';
 import { systemTimers } from '../raft/timers.ts';
 import { HttpTransport } from '../raft/transport/http-transport.ts';
 import { systemClock } from '../scheduler/master/clock.ts';
@@ -137,7 +137,7 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
   const kv = await LevelKv.open(folder);
   const id = options.id as NodeId;
   // Fixed by the first start. A server whose flags name other servers by now is of the same cluster still.
-  const clusterId = storedClusterId(kv) ?? clusterIdOf(options.peers);
+  const clusterId = storedIdentity(kv)?.clusterId ?? clusterIdOf(options.peers);
   const others = options.peers.filter((peer) => peer.id !== options.id);
   return RaftNode.open<ApplyResult>({
     id,

@@ -1,4 +1,5 @@
 import type { Entry, LogIndex, NodeId, RaftStatus, Role, Term } from './core/types.ts';
+import type { StoredStretch } from './storage/log-packs.ts';
 
 /** What became of a proposal (raft.md item 42). `unknown` is never to be treated as failed. */
 export type ProposeResult<Result> =
@@ -43,6 +44,11 @@ export interface Consensus<Result> {
   commonVersion(): number;
   /** Entries still in the log, both ends inclusive, clipped to what is kept. */
   entries(from: LogIndex, to: LogIndex): readonly Entry[];
+  /**
+   * The kept log as it lies on the disk at the moment of the call. @throws StorageCorruptError while iterating, at a record
+   * that is damaged
+   */
+  storedLog(): AsyncIterable<StoredStretch>;
   /** Called after each change; returns the unsubscriber. */
   onRoleChanged(listener: (change: RoleChange) => void): () => void;
 }

@@ -27,6 +27,7 @@ import type { RaftMetrics } from './raft-metrics.ts';
 import type { RaftNodeOptions } from './raft-node-options.ts';
 import { coreConfig, RAFT_DEFAULTS } from './raft-settings.ts';
 import type { RaftSettings } from './raft-settings.ts';
+import type { StoredStretch } from './storage/log-packs.ts';
 import { KvRaftStorage } from './storage/raft-storage.ts';
 import type { ChunkTotals } from './storage/raft-storage.ts';
 import { PROTOCOL_VERSIONS } from './transport/versions.ts';
@@ -214,6 +215,10 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   entries(from: LogIndex, to: LogIndex): readonly Entry[] {
     return this.#core.entries(from, to);
+  }
+
+  storedLog(): AsyncIterable<StoredStretch> {
+    return this.#storage.readLog();
   }
 
   onRoleChanged(listener: (change: RoleChange) => void): () => void {

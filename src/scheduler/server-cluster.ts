@@ -1,4 +1,5 @@
 import { ApiError } from '../api/errors.ts';
+import type { AuditLine } from '../api/audit.ts';
 import type { Cluster, SubmitItem } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
 import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
@@ -16,6 +17,7 @@ import type {
 } from '../api/views.ts';
 import type { Consensus, RoleChange } from '../raft/consensus.ts';
 import type { Entry, LogIndex, NodeId } from '../raft/core/types.ts';
+import { auditLines } from './audit.ts';
 import { EventRing } from './event-ring.ts';
 import { IdMaker } from './ids.ts';
 import type { MasterClock } from './master/clock.ts';
@@ -380,6 +382,23 @@ export class ServerCluster implements Cluster {
   raftLog(from: number, to: number): readonly RaftLogEntryView[] {
     const last = Math.min(to, from + LIMITS.raftLogEntriesPerCallMax - 1);
     return this.#options.consensus.entries(from as LogIndex, last as LogIndex).map(entryView);
+  }
+
+  audit(): AsyncIterable<AuditLine> {
+    const { clock, consensus, machine } = this.#options;
+    const { role, term, leader, commitIndex } = consensus.status();
+    return auditLines({
+      server: {
+        node: this.nodeId,
+        role: role === 'preCandidate' ? 'candidate' : role,
+        term,
+        leader,
+        commitIndex,
+      },
+      state: machine.state,
+      log: () => consensus.storedLog(),
+      pause: () => new Promise((resolve) => clock.soon(resolve)),
+    });
   }
 
   subscribe(afterIndex: number | null, onMessage: (message: EventMessage) => void) {

@@ -1,4 +1,5 @@
 import { isFinal } from '../api/tasks.ts';
+import type { AuditLine } from '../api/audit.ts';
 import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 import type { TaskFilesView } from '../api/task-files.ts';
 import type {
@@ -19,6 +20,7 @@ import type {
 } from '../api/views.ts';
 import { DEFAULT_SERVERS, parseAddresses } from './address.ts';
 import { ClbError, NoServerError } from './errors.ts';
+import { readAudit } from './audit.ts';
 import { subscribe, type SubscribeOptions } from './event-stream.ts';
 import { listFiles, readFile } from './files.ts';
 import { readOutput, type OutputOptions } from './output.ts';
@@ -329,6 +331,14 @@ export class ClbClient {
       ? this.#pool.request(request)
       : this.#pool.ask(range.server, request));
     return (jsonOf(answer) as { entries: readonly RaftLogEntryView[] }).entries;
+  }
+
+  /**
+   * What one server has, log and tasks, line by line, to be checked (docs/verify.md). `server`: an address as given to the
+   * constructor.
+   */
+  audit(server: string, options: CallOptions = {}): AsyncGenerator<AuditLine, void, undefined> {
+    return readAudit(this.#pool, server, options.signal);
   }
 
   /** What is committed, entry by entry, without end; resumes by itself on another server. */

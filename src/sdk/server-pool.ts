@@ -138,20 +138,26 @@ export class ServerPool {
 
   /** Asks one of the given addresses and no other; no retry. Errors are {@link ClbError}. */
   async ask(server: string, request: PoolRequest): Promise<PoolAnswer> {
-    const member = this.#members.find(({ address }) => address.text === server);
-    if (member === undefined) {
-      throw new ClbError('INVALID', `${server} is not one of the given servers (${this.servers.join(', ')})`);
-    }
-    let answer: HttpAnswer;
-    try {
-      answer = await this.#http.send(member.address, this.#httpRequest(request));
-    } catch (error) {
-      if (!(error instanceof TransportError)) throw error;
-      throw new ClbError('UNAVAILABLE', error.message, { server, cause: error });
-    }
+    const member = this.#memberAt(server);
+    const answer = await asClbError(server, this.#http.send(member.address, this.#httpRequest(request)));
     this.#learn(member, answer.headers);
     if (answer.status < 400) return { ...answer, server };
     throw errorOfAnswer(server, answer.status, answer.text, answer.headers['retry-after']);
+  }
+
+  /** The same for an answer that is read as it comes. */
+  async openFrom(server: string, request: PoolRequest): Promise<PoolStream> {
+    const member = this.#memberAt(server);
+    const answer = await asClbError(server, this.#http.open(member.address, this.#httpRequest(request)));
+    this.#learn(member, answer.headers);
+    if (answer.status < 400) return { ...answer, server };
+    throw errorOfAnswer(server, answer.status, await readText(answer.stream), answer.headers['retry-after']);
+  }
+
+  #memberAt(server: string): Member {
+    const member = this.#members.find(({ address }) => address.text === server);
+    if (member !== undefined) return member;
+    throw new ClbError('INVALID', `${server} is not one of the given servers (${this.servers.join(', ')})`);
   }
 
   /** A stream from this address broke: ask the others first for a while. */
@@ -373,4 +379,13 @@ async function readText(stream: ByteStream): Promise<string> {
     // The status alone says enough.
   }
   return text;
+}
+
+async function asClbError<T>(server: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new ClbError('UNAVAILABLE', error.message, { server, cause: error });
+  }
 }

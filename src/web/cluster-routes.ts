@@ -4,6 +4,7 @@ import { ApiError } from '../api/errors.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
 import { drainRequestSchema, queueRequestSchema, transferRequestSchema } from '../api/requests.ts';
+import { mountAuditRoute } from './audit-route.ts';
 import { streamEvents } from './event-stream.ts';
 import { checked, flag, invalid, queryOf, shortened, wholeNumber } from './input.ts';
 import { parseJson } from './request-body.ts';
@@ -130,6 +131,8 @@ function mountRaftRoutes(deps: ClusterRouteDeps): void {
     const { from, to } = logRange(cluster, query.from, query.to);
     shell.answers.json(res, 200, { entries: from > to ? [] : cluster.raftLog(from, to) });
   });
+
+  mountAuditRoute(shell, local);
 
   shell.route('post', '/v1/raft/transfer', (req, res) => answerTransfer(deps, req, res));
 }

@@ -104,7 +104,11 @@ describe('the flags of the nodes', () => {
       started.push(options);
       return Promise.resolve();
     };
-    const runtime = { runServer: run, runWorker: run, runClient: run, runDatabase: run, runUp: run };
+    const auditFolders = (): Promise<readonly []> => Promise.resolve([]);
+    const runtime = {
+      ...{ runServer: run, runWorker: run, runClient: run, runDatabase: run, runUp: run },
+      auditFolders,
+    };
     const clb = async (line: string): Promise<unknown> => {
       const program = buildProgram(() => Promise.resolve(runtime));
       await program.parseAsync(['node', 'clb', ...line.split(' ')]);

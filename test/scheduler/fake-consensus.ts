@@ -1,5 +1,6 @@
 import type { Consensus, ProposeResult, ReadBarrierResult, RoleChange } from '../../src/raft/consensus.ts';
 import type { Entry, LogIndex, NodeId, RaftStatus, Role, Term } from '../../src/raft/core/types.ts';
+import type { StoredStretch } from '../../src/raft/storage/log-packs.ts';
 import type { StateMachine } from '../../src/raft/state-machine.ts';
 import type { Timers } from '../../src/raft/timers.ts';
 
@@ -120,6 +121,13 @@ export class FakeConsensus<Result> implements Consensus<Result> {
       this.#barriers.push(resolve);
       if (!this.barriersHeld) this.#timers.soon(() => this.releaseBarriers());
     });
+  }
+
+  async *storedLog(): AsyncIterable<StoredStretch> {
+    await Promise.resolve();
+    for (const [at, entry] of this.#log.entries()) {
+      yield { chainBefore: at, chainAfter: at + 1, entries: [entry] };
+    }
   }
 
   status(): RaftStatus {

@@ -1,5 +1,6 @@
 /** A cluster in memory, for the routes: it keeps tasks, never runs them, and does what a test tells it to. */
 import { Readable } from 'node:stream';
+import type { AuditLine } from '../../src/api/audit.ts';
 import { ApiError } from '../../src/api/errors.ts';
 import type { Cluster, SubmitItem } from '../../src/api/cluster.ts';
 import type { ScheduleRequest, ScheduleView } from '../../src/api/schedules.ts';
@@ -49,6 +50,7 @@ export class FakeCluster implements Cluster {
   readonly files = new Map<string, Uint8Array>();
   outputEnds: Promise<void> = Promise.resolve();
   messages: EventMessage[] = [];
+  auditLines: AuditLine[] = [];
   firstKept = 1;
   index = 0;
   barriers = 0;
@@ -257,6 +259,11 @@ export class FakeCluster implements Cluster {
       learners: [],
       peers: { server2: { matchIndex: this.index, lag: 0, lastContactMs: 3 } },
     };
+  }
+
+  async *audit(): AsyncIterable<AuditLine> {
+    await Promise.resolve();
+    yield* this.auditLines;
   }
 
   raftLog(from: number, to: number): readonly RaftLogEntryView[] {

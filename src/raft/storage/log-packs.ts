@@ -20,7 +20,7 @@ import {
   writeEntryBlock,
 } from '../entry-block.ts';
 import type { Entry, LogIndex, Term } from '../core/types.ts';
-import type { KvOp, KvStore } from './kv-store.ts';
+import type { KvOp, KvStore, KvView } from './kv-store.ts';
 import { encodeLogStart, LOG_START_KEY, logKey, prefixRange } from './records.ts';
 import type { LogStartRecord } from './records.ts';
 import { seal, SEAL_BYTES, unseal, unsealedRecord } from './sealed-record.ts';
@@ -244,6 +244,24 @@ export class LogPacks {
   #setStart(ops: KvOp[], start: LogStartRecord): void {
     this.#start = start;
     ops.push({ kind: 'put', key: LOG_START_KEY, value: encodeLogStart(start) });
+  }
+}
+
+/** Entries that were written at once, as they lie in the store. */
+export interface StoredStretch {
+  readonly chainBefore: number;
+  readonly chainAfter: number;
+  readonly entries: readonly Entry[];
+}
+
+/**
+ * Reads the log as it is stored, not as it is remembered.
+ * @throws StorageCorruptError at a record that does not match its checksum or cannot be decoded
+ */
+export async function* readStoredLog(source: Pick<KvView, 'iterate'>): AsyncIterable<StoredStretch> {
+  for await (const [key, record] of source.iterate(prefixRange('log!'))) {
+    const { chainBefore, chainAfter, entries } = decodePack(key, record);
+    yield { chainBefore, chainAfter, entries };
   }
 }
 

@@ -17,7 +17,8 @@ import type {
 } from '../core/types.ts';
 import { establish } from './establish.ts';
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
-import { LogPacks } from './log-packs.ts';
+import { LogPacks, readStoredLog } from './log-packs.ts';
+import type { StoredStretch } from './log-packs.ts';
 import { MachineStore } from './machine-store.ts';
 import {
   chunkKey,
@@ -257,6 +258,19 @@ export class KvRaftStorage {
    */
   readSnapshot(): AsyncIterable<Uint8Array> {
     return readChunks(this.#kv, this.#snapshot);
+  }
+
+  /**
+   * The log as it lies in the store now; what is written later does not show.
+   * @throws StorageCorruptError while iterating
+   */
+  async *readLog(): AsyncIterable<StoredStretch> {
+    const view = this.#kv.view();
+    try {
+      yield* readStoredLog(view);
+    } finally {
+      await view.close();
+    }
   }
 
   /** A frozen view of snapshot and machine records, for sending them to a peer. Must be closed. */

@@ -276,6 +276,26 @@ const CONSENSUS: readonly Operation[] = [
     parameters: LOG_PARAMETERS,
     answers: [ok('RaftLog', 'The entries.', { entries: [LOG_ENTRY_EXAMPLE] })],
   }),
+  operation('get', '/v1/audit', 'Raft', {
+    id: 'getAudit',
+    summary: 'Log and tasks of the node asked, to be checked',
+    text:
+      'The log as it lies on the disk and the tasks that are kept, all as of one moment, a line of JSON each: `head`, `log`, ' +
+      '`task`, `end` (or `damage`). Contents are left out, digests stand for them. `clb verify` reads it.',
+    parameters: RAFT_PARAMETERS,
+    answers: [
+      {
+        status: 200,
+        text: 'The lines.',
+        content: {
+          kind: 'other',
+          type: 'application/x-ndjson',
+          example: '{"kind":"end","entries":0,"tasks":0,"retiredCount":0}\n',
+        },
+      },
+    ],
+    errors: ['QUEUE_FULL'],
+  }),
   operation('post', '/v1/raft/transfer', 'Raft', {
     id: 'transferLeadership',
     summary: 'Make another voter the master',
