@@ -28,6 +28,11 @@ export class Terminal {
     this.#color = options.color;
   }
 
+  /** Whether what is painted gets color. */
+  get color(): boolean {
+    return this.#color;
+  }
+
   get isInteractive(): boolean {
     return process.stdout.isTTY;
   }

@@ -82,6 +82,8 @@ export interface UpOptions {
   readonly portBase: number;
   readonly workers: number;
   readonly token: string | null;
+  /** A live screen on this terminal; absent: plain lines. */
+  readonly screen?: { readonly color: boolean };
 }
 
 /**

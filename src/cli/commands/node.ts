@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import { LIMITS } from '../../api/limits.ts';
 import type { HostPort, LeaderExecutes, PeerAddress } from '../../node/options.ts';
-import { onRun } from '../context.ts';
+import { onRun, type Context } from '../context.ts';
 import { usageError } from '../exit-code.ts';
 import {
   collectHostPorts,
@@ -37,7 +37,7 @@ export function addUp(program: Command, load: LoadNodeRuntime): void {
     .summary('start everything on this machine')
     .description(
       'Start everything on this machine: web page, three servers, a worker and the database, each a process of its own. ' +
-        'Ctrl-C ends them; what was accepted goes on at the next start.',
+        'Ctrl-C ends them; what was accepted goes on at the next start. On a terminal it shows one live screen.',
     )
     .addOption(
       new Option('--data <dir>', 'folder for all that they keep')
@@ -51,6 +51,7 @@ export function addUp(program: Command, load: LoadNodeRuntime): void {
       PORT_BASE_DEFAULT,
     )
     .option('--workers <n>', 'workers beside the three servers', wholeNumber(0, WORKERS_MAX), 1)
+    .option('--plain', 'plain lines on a terminal too, as in a pipe')
     .addHelpText(
       'after',
       `
@@ -59,7 +60,7 @@ Examples:
   clb up --port-base 4000 --data /var/tmp/clb --workers 2`,
     );
   onRun(up, async (context, command) => {
-    const flags = command.opts<{ data: string; portBase: number; workers: number }>();
+    const flags = command.opts<UpFlags>();
     if (flags.portBase + NODES_BESIDE_WORKERS + flags.workers > 65_535) {
       throw usageError(`--port-base ${flags.portBase} leaves no ports for ${flags.workers} workers`);
     }
@@ -69,9 +70,23 @@ Examples:
       portBase: flags.portBase,
       workers: flags.workers,
       token: context.token,
+      ...(showsScreen(context, flags) ? { screen: { color: context.terminal.color } } : {}),
     });
     return 0;
   });
+}
+
+interface UpFlags {
+  readonly data: string;
+  readonly portBase: number;
+  readonly workers: number;
+  readonly plain?: true;
+}
+
+/** A live screen where someone sits and looks; lines for whatever else reads. */
+function showsScreen({ terminal }: Context, flags: UpFlags): boolean {
+  const asksForLines = flags.plain === true || terminal.quiet || terminal.format !== 'table';
+  return terminal.isInteractive && !asksForLines && process.env['TERM'] !== 'dumb';
 }
 
 interface ServerFlags extends ListenFlags, ExecutorFlags {

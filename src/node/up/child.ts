@@ -22,6 +22,8 @@ export interface ChildOptions {
   /** One clear line about a problem. */
   readonly onProblem: (message: string) => void;
   readonly onReady: () => void;
+  /** Its process is gone; it is started again, or everything ends. */
+  readonly onDown: () => void;
   /** The node will not be started again: someone has to change something first. */
   readonly onGivenUp: (fault: FaultMessage) => void;
 }
@@ -101,6 +103,7 @@ export class Child {
 
   #onClose(code: number | null, signal: NodeJS.Signals | null): void {
     this.#process = null;
+    this.#options.onDown();
     if (this.#stopping) {
       this.#ended();
       return;

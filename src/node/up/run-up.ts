@@ -5,6 +5,7 @@ import { NodeFault } from '../faults.ts';
 import type { RunUp, UpOptions } from '../options.ts';
 import { Child } from './child.ts';
 import { LogFile } from './log-file.ts';
+import { PlainOutput, type UpOutput } from './output.ts';
 import { NODE_FLAGS, planNodes } from './plan.ts';
 import type { PlannedNode } from './plan.ts';
 
@@ -17,8 +18,6 @@ export const runUp: RunUp = async (options) => {
   await refuseTakenPorts(nodes);
   makeFolder(options.dataDir);
 
-  const print = (text: string): void => void process.stdout.write(`${text}\n`);
-  const problem = (text: string): void => void process.stderr.write(`${text}\n`);
   const script = process.argv[1];
   if (script === undefined) throw new NodeFault('CONFIG', 'clb up must be started through its command');
 
@@ -26,6 +25,7 @@ export const runUp: RunUp = async (options) => {
   const stopped = new Promise<NodeFault | null>((resolve) => {
     stop = resolve;
   });
+  const output = await outputFor(options, nodes);
   const waiting = new Set(nodes.map((node) => node.id));
   const env = { ...process.env, ...(options.token === null ? {} : { CLB_TOKEN: options.token }) };
   const children = nodes.map((node) => {
@@ -35,11 +35,13 @@ export const runUp: RunUp = async (options) => {
       command: [process.execPath, ...NODE_FLAGS, ...process.execArgv, script],
       env,
       logFile: new LogFile(join(options.dataDir, node.id, 'node.log')),
-      onLine: print,
-      onProblem: problem,
+      onLine: (line) => output.line(line),
+      onProblem: (text) => output.problem(text),
       onReady: () => {
-        if (waiting.delete(node.id) && waiting.size === 0) print(banner(options, nodes));
+        output.nodeUp(node.id);
+        if (waiting.delete(node.id) && waiting.size === 0) output.allUp();
       },
+      onDown: () => output.nodeDown(node.id),
       onGivenUp: (fault) => stop(new NodeFault('STORAGE', `${node.id} cannot run: ${fault.message}`)),
     });
   });
@@ -52,12 +54,28 @@ export const runUp: RunUp = async (options) => {
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
 
+  output.start();
   for (const child of children) child.start();
   const fault = await stopped;
-  if (fault === null) problem('stopping; once more to stop at once');
+  if (fault === null) output.stopping();
   await stopAll(children);
+  output.end();
   if (fault !== null) throw fault;
 };
+
+async function outputFor(options: UpOptions, nodes: readonly PlannedNode[]): Promise<UpOutput> {
+  if (options.screen === undefined) return new PlainOutput(banner(options, nodes));
+  // Only a screen asks the cluster.
+  const { lookAtCluster } = await import('./cluster-look.ts');
+  const { LiveScreen } = await import('./live-screen.ts');
+  return new LiveScreen({
+    dataDir: options.dataDir,
+    nodes,
+    color: options.screen.color,
+    output: process.stdout,
+    look: lookAtCluster(nodes, options.token),
+  });
+}
 
 /** Workers and the client first, so that what they give back still finds a master; the database last, for their lines. */
 async function stopAll(children: readonly Child[]): Promise<void> {
