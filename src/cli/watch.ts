@@ -67,7 +67,8 @@ export async function watch<Row>(context: Context, watched: Watched<Row>): Promi
       () => '',
     );
   } finally {
-    if (draws) process.stdout.write(WRAP_ON);
+    // Ctrl-C leaves its ^C behind the table; what comes next begins on a line of its own.
+    if (draws) process.stdout.write(`${WRAP_ON}\n`);
   }
 }
 
