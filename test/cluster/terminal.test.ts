@@ -33,9 +33,13 @@ describe('in a terminal', { skip: HAS_TMUX ? false : 'no tmux', timeout: 400_000
       LANG: 'C.UTF-8',
       CLB_SERVERS: [2, 4, 5].map((offset) => `127.0.0.1:${at(offset)}`).join(','),
     });
-    tmux.open('up', `sh -c 'clb up --port-base ${base} --data ${data}; echo ended with $?; exec cat'`, WIDE);
+    tmux.open(
+      'up',
+      `bash -c 'trap : INT; clb up --port-base ${base} --data ${data}; echo ended with $?; cat'`,
+      WIDE,
+    );
     tmux.open('shell', 'bash --norc --noprofile', WIDE);
-    tmux.type('shell', "PS1='$ '", 'Enter');
+    tmux.type('shell', `cd ${folder}; PS1='$ '`, 'Enter');
     await tmux.shows('up', /CLB is running: server\d is the master, term \d+$/m, 120_000);
   });
   after(() => {
@@ -110,7 +114,7 @@ describe('in a terminal', { skip: HAS_TMUX ? false : 'no tmux', timeout: 400_000
     tmux.type('shell', 'clear', 'Enter');
     tmux.type('shell', 'source <(clb completion bash)', 'Enter');
     tmux.type('shell', 'clb que', 'Tab');
-    await tmux.shows('shell', /^\$ clb queue $/m);
+    await tmux.shows('shell', /clb queue\s*$/m);
     tmux.type('shell', '', 'C-u');
     tmux.type('shell', 'clb submit --idem', 'Tab');
     await tmux.shows('shell', /clb submit --idempotency-key/);
