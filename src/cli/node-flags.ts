@@ -43,7 +43,7 @@ export function addListenOptions(command: Command): Command {
     .option('--host <host>', 'address to bind', parseHost, HOST_DEFAULT)
     .option('--advertise <host:port>', 'where others reach this node (default: as bound)', parseHostPort)
     .option('--allow-host <name>', 'further name accepted in Host headers (repeatable)', collectList)
-    .option('--no-token', 'without a token although other machines can reach it')
+    .option('--no-token', 'go without a token where none is given, although other machines can reach it')
     .option(
       '--container-number <n>',
       'number in the log lines (default: goes with the id)',
@@ -79,8 +79,9 @@ export function listenOptions(context: Context, id: string, flags: ListenFlags):
     host: flags.host,
     advertise: flags.advertise ?? null,
     dataDir: flags.data,
-    token: noToken ? null : context.token,
-    noToken,
+    // A token that is given counts in any case: compose says --no-token for those who set none.
+    token: context.token,
+    noToken: noToken && context.token === null,
     allowHosts: flags.allowHost ?? [],
     containerNumber: flags.containerNumber ?? null,
   };

@@ -14,7 +14,7 @@ import {
   parseUrl,
 } from '../../src/cli/flags.ts';
 import { buildProgram } from '../../src/cli/program.ts';
-import type { ClientOptions, ServerOptions, UpOptions } from '../../src/node/options.ts';
+import type { ClientOptions, ListenOptions, ServerOptions, UpOptions } from '../../src/node/options.ts';
 import { addTaskOptions, taskRequest, type TaskFlags } from '../../src/cli/task-flags.ts';
 
 describe('durations', () => {
@@ -161,6 +161,9 @@ describe('the flags of the nodes', () => {
       await clb('client --port 3001 --data d --servers h:1 --token s3cret --container-number 5'),
       client,
     );
+    const open = 'database --port 3003 --data d --host 0.0.0.0 --no-token';
+    const guarded = (await clb(`--token s3cret ${open}`)) as ListenOptions;
+    assert.deepEqual([guarded.token, guarded.noToken], ['s3cret', false], 'a token that is given counts');
     const up: UpOptions = { dataDir: resolve('data'), portBase: 4000, workers: 1, token: null };
     assert.deepEqual(await clb('up --port-base 4000'), up);
     assert.equal(parsePath('x'), resolve('x'));
