@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// `healthcheck.js PORT`: exit 0 if the node on this port of this machine is alive. For container health checks.
+// `healthcheck.js PORT [PATH]`: exit 0 if the node on this port of this machine is alive (PATH /readyz: ready). For container
+// health checks.
 import { get } from 'node:http';
 
 const port = Number(process.argv[2]);
@@ -8,7 +9,7 @@ get(
   {
     host: '127.0.0.1',
     port,
-    path: '/healthz',
+    path: process.argv[3] ?? '/healthz',
     timeout: 2_500,
     headers: token ? { authorization: `Bearer ${token}` } : {},
   },
