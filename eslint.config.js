@@ -9,6 +9,7 @@ export default tseslint.config(
       'node_modules/',
       'bin/',
       'bench/peers/',
+      'examples/',
       'eslint.config.js',
       '.dependency-cruiser.cjs',
       'src/web/ui/vite.config.ts',
