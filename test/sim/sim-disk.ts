@@ -14,6 +14,15 @@ import { SLOT_BYTES, type Slot, type SlotFile } from '../../src/raft/storage/slo
 import { asLogIndex, asTerm } from '../../src/raft/core/ids.ts';
 import type { DurableState } from './durable-state.ts';
 import type { Surroundings } from './host.ts';
+import type { Weather } from './swarm.ts';
+
+/** What a disk needs of the world around it. */
+export interface DiskWorld extends Pick<
+  Surroundings,
+  'random' | 'after' | 'afterAnyway' | 'trace' | 'diskMs'
+> {
+  readonly weather: () => Pick<Weather, 'diskAckMs'>;
+}
 
 /** Of the writes under way when a process dies, those that reach the disk all the same. */
 const DONE_ANYWAY_RATE = 0.5;
@@ -80,11 +89,12 @@ export class SimDisk implements DurableState {
       if (old !== undefined && op.key.startsWith(LOG_PREFIX)) this.replaced.set(op.key, old);
       if (op.kind === 'put') this.records.set(op.key, new Uint8Array(op.value));
       else this.records.delete(op.key);
-      this.#interpret(op);
+      this.interpret(op);
     }
   }
 
-  #interpret(op: KvOp): void {
+  /** Follows what the history asks about. */
+  protected interpret(op: KvOp): void {
     if (op.key.startsWith(LOG_PREFIX)) this.#interpretPack(op);
     else if (op.kind === 'put' && op.key === HARD_STATE_KEY) this.hardState = decodeHard(op.value);
     else if (op.kind === 'put' && op.key === SNAPSHOT_KEY)
@@ -112,11 +122,11 @@ export class SimDisk implements DurableState {
 class SimSlotFile implements SlotFile {
   readonly name = 'the simulated superblock';
   readonly #disk: SimDisk;
-  readonly #around: Surroundings;
+  readonly #around: DiskWorld;
   #underWay: { readonly slots: Slots; readonly slot: Slot | null } | null = null;
   #isDead = false;
 
-  constructor(disk: SimDisk, around: Surroundings) {
+  constructor(disk: SimDisk, around: DiskWorld) {
     this.#disk = disk;
     this.#around = around;
   }
@@ -178,7 +188,7 @@ function padded(content: Uint8Array): Uint8Array {
 export class SimKv implements KvStore {
   readonly slots: SimSlotFile;
   readonly #disk: SimDisk;
-  readonly #around: Surroundings;
+  readonly #around: DiskWorld;
   /** Reads go here; the disk's records are shared, so what is written shows. */
   #reader: MemoryKv;
   #underWay: readonly KvOp[] | null = null;
@@ -187,7 +197,7 @@ export class SimKv implements KvStore {
   #hasFailed = false;
   #failNext = false;
 
-  constructor(disk: SimDisk, around: Surroundings) {
+  constructor(disk: SimDisk, around: DiskWorld) {
     this.#disk = disk;
     this.#around = around;
     this.slots = new SimSlotFile(disk, around);
@@ -213,7 +223,7 @@ export class SimKv implements KvStore {
   batch(ops: readonly KvOp[], options: { readonly sync: boolean }): Promise<void> {
     if (this.#isDead) return new Promise(() => undefined);
     if (!options.sync) throw new Error('a write that is not synced');
-    if (this.#isBusy) throw new Error('a batch is in flight already');
+    if (this.#isBusy) return Promise.reject(new Error('a batch is in flight already'));
     this.#isBusy = true;
     this.#underWay = ops;
     return new Promise((resolve, reject) => {

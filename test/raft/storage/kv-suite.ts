@@ -1,40 +1,17 @@
-/** One suite for every KvStore: what holds for LevelDB must hold for memory, or tests over memory prove nothing. */
+/**
+ * One suite for every KvStore: what holds for LevelDB must hold for memory and for the simulator's disk, or tests over those prove
+ * nothing. Called by memory.test.ts, leveldb.test.ts and simulated-disk.test.ts.
+ */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { keyNumber } from '../../../src/raft/storage/kv-store.ts';
 import type { KvOp, KvRange, KvStore } from '../../../src/raft/storage/kv-store.ts';
-import { LevelKv } from '../../../src/raft/storage/level-kv.ts';
-import { MemoryKv } from '../../../src/raft/storage/memory-kv.ts';
-import type { MemoryDisk } from '../../../src/raft/storage/memory-kv.ts';
 
-interface Kind {
-  readonly name: string;
-  /** Opens the store of this test again and again. */
-  prepare(): Promise<{ readonly open: () => Promise<KvStore>; readonly clean: () => Promise<void> }>;
-}
-
-const kinds: readonly Kind[] = [
-  {
-    name: 'memory',
-    prepare: () => {
-      const disk: MemoryDisk = new Map();
-      return Promise.resolve({
-        open: () => Promise.resolve(new MemoryKv(disk)),
-        clean: () => Promise.resolve(),
-      });
-    },
-  },
-  {
-    name: 'LevelDB',
-    prepare: async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'clb-kv-'));
-      return { open: () => LevelKv.open(folder), clean: () => rm(folder, { recursive: true, force: true }) };
-    },
-  },
-];
+/** Makes the store of one test: `open` opens it again and again. */
+export type PrepareStore = () => Promise<{
+  readonly open: () => Promise<KvStore>;
+  readonly clean: () => Promise<void>;
+}>;
 
 const put = (key: string, value: string): KvOp => ({ kind: 'put', key, value: Buffer.from(value) });
 const del = (key: string): KvOp => ({ kind: 'del', key });
@@ -48,14 +25,14 @@ async function collect(records: AsyncIterable<readonly [string, Uint8Array]>): P
   return found;
 }
 
-for (const kind of kinds) {
-  describe(`a store in ${kind.name}`, () => {
+export function describeKvStore(name: string, prepare: PrepareStore): void {
+  describe(`a store in ${name}`, () => {
     let store: KvStore;
     let open: () => Promise<KvStore>;
     let clean: () => Promise<void>;
 
     beforeEach(async () => {
-      ({ open, clean } = await kind.prepare());
+      ({ open, clean } = await prepare());
       store = await open();
     });
     afterEach(async () => {
@@ -65,7 +42,7 @@ for (const kind of kinds) {
 
     it('gives back what was put, and undefined for what was not or was deleted', async () => {
       await store.batch([put('a', '1'), put('b', '2')], { sync: true });
-      await store.batch([del('b')], { sync: false });
+      await store.batch([del('b')], { sync: true });
       assert.equal(text(store.get('a')), '1');
       assert.equal(store.get('b'), undefined);
       assert.equal(store.get('c'), undefined);
@@ -123,7 +100,7 @@ for (const kind of kinds) {
         store.rangeSync(range).map(([key, value]) => `${key}=${Buffer.from(value).toString()}`);
       assert.deepEqual(read({ gte: 'b', lt: 'd', limit: 10 }), ['b=b', 'c=c']);
       assert.deepEqual(read({ ...ALL, reverse: true, limit: 2 }), ['d=d', 'c=c']);
-      await store.batch([put('bb', 'new')], { sync: false });
+      await store.batch([put('bb', 'new')], { sync: true });
       assert.deepEqual(read({ gte: 'b', lt: 'c', limit: 10 }), ['b=b', 'bb=new']);
     });
 

@@ -1,11 +1,8 @@
 /**
- * What a server keeps, over both kinds of store: what is written comes back, and whatever is missing or damaged is noticed at
+ * What a server keeps, over each kind of store: what is written comes back, and whatever is missing or damaged is noticed at
  * open, never repaired.
  */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type {
   Configuration,
@@ -18,9 +15,6 @@ import type {
 } from '../../../src/raft/core/types.ts';
 import type { KvOp, KvStore } from '../../../src/raft/storage/kv-store.ts';
 import { keyNumber } from '../../../src/raft/storage/kv-store.ts';
-import { LevelKv } from '../../../src/raft/storage/level-kv.ts';
-import { MemoryKv } from '../../../src/raft/storage/memory-kv.ts';
-import type { MemoryDisk } from '../../../src/raft/storage/memory-kv.ts';
 import {
   chunkKey,
   HARD_STATE_KEY,
@@ -34,6 +28,8 @@ import { continueCrc, KvRaftStorage } from '../../../src/raft/storage/raft-stora
 import type { ChunkTotals, LogWrite } from '../../../src/raft/storage/raft-storage.ts';
 import { sealJson, unsealJson } from '../../../src/raft/storage/sealed-record.ts';
 import { StorageCorruptError, StorageError } from '../../../src/raft/storage/storage-errors.ts';
+
+import type { PrepareStore } from './kv-suite.ts';
 
 const N1 = 'server1' as NodeId;
 const VOTERS: Configuration = { voters: [N1, 'server2' as NodeId, 'server3' as NodeId], learners: [] };
@@ -58,24 +54,7 @@ const meta = (index: number, term: number): SnapshotMeta => ({
 });
 const KEEP_NONE = { entries: 0, bytes: 0 };
 
-const stores = {
-  memory: () => {
-    const disk: MemoryDisk = new Map();
-    return Promise.resolve({
-      open: () => Promise.resolve<KvStore>(new MemoryKv(disk)),
-      clean: () => Promise.resolve(),
-    });
-  },
-  LevelDB: async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'clb-storage-'));
-    return {
-      open: (): Promise<KvStore> => LevelKv.open(join(folder, 'db')),
-      clean: () => rm(folder, { recursive: true, force: true }),
-    };
-  },
-};
-
-for (const [name, prepare] of Object.entries(stores)) {
+export function describeStorage(name: string, prepare: PrepareStore): void {
   describe(`the storage of a server in ${name}`, () => {
     let openKv: () => Promise<KvStore>;
     let clean: () => Promise<void>;
