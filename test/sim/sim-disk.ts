@@ -28,6 +28,8 @@ export interface DiskWorld extends Pick<
 const DONE_ANYWAY_RATE = 0.5;
 /** Of the slots that were being written and have changed, those of which only a part has. */
 const TORN_RATE = 0.5;
+/** Of the failures, those of the superblock. */
+const SUPERBLOCK_FAILS_RATE = 0.3;
 /** A slot's content is about so long. */
 const SLOT_TORN_BYTES_MAX = 300;
 const LOG_PREFIX = 'log!';
@@ -125,10 +127,17 @@ class SimSlotFile implements SlotFile {
   readonly #around: DiskWorld;
   #underWay: { readonly slots: Slots; readonly slot: Slot | null } | null = null;
   #isDead = false;
+  #failNext = false;
+  hasFailed = false;
 
   constructor(disk: SimDisk, around: DiskWorld) {
     this.#disk = disk;
     this.#around = around;
+  }
+
+  /** The next write fails, and what the slot holds then is nobody's guess. */
+  failNext(): void {
+    this.#failNext = true;
   }
 
   read(): Promise<Slots | null> {
@@ -167,9 +176,16 @@ class SimSlotFile implements SlotFile {
     if (this.#isDead) return new Promise(() => undefined);
     if (this.#underWay !== null) throw new Error('the superblock is being written already');
     this.#underWay = { slots, slot };
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#around.afterAnyway(this.#around.diskMs(), () => {
         if (this.#isDead) return;
+        if (this.#failNext) {
+          this.#around.trace('disk', 'the superblock fails');
+          this.hasFailed = true;
+          this.kill();
+          this.#around.after(0, () => reject(new Error('EIO: the simulated disk failed')));
+          return;
+        }
         this.#disk.slots = slots;
         this.#underWay = null;
         this.#around.after(0, resolve);
@@ -248,13 +264,14 @@ export class SimKv implements KvStore {
     return Promise.resolve();
   }
 
-  /** The next write fails. */
+  /** The next write of the records, or of the superblock, fails. */
   failNext(): void {
-    this.#failNext = true;
+    if (this.#around.random.chance(SUPERBLOCK_FAILS_RATE)) this.slots.failNext();
+    else this.#failNext = true;
   }
 
   get hasFailed(): boolean {
-    return this.#hasFailed;
+    return this.#hasFailed || this.slots.hasFailed;
   }
 
   kill(): void {
