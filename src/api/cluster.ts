@@ -9,6 +9,8 @@ import type {
   QueueView,
   RaftLogEntryView,
   RaftView,
+  StateQuery,
+  StateView,
 } from './views.ts';
 import type { BatchResultItem, TaskEvent, TaskListQuery, TaskPage, TaskRequest, TaskView } from './tasks.ts';
 
@@ -95,6 +97,8 @@ export interface Cluster extends Schedules {
    * where the state is replaced meanwhile.
    */
   audit(): AsyncIterable<AuditLine>;
+  /** Tasks and nodes as they were at a log index. NOT_FOUND where this server can't tell; its message names what it can. */
+  stateAt(query: StateQuery): Promise<StateView>;
 
   /**
    * Calls back for every entry applied after `afterIndex` (null: from now on). Returns 'reset' if that is older than

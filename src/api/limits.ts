@@ -52,4 +52,6 @@ export const LIMITS = {
   eventEntriesMax: 20_000,
   raftLogEntriesPerCallMax: 1_000,
   nodeIdCharsMax: 64,
+  /** An injected fault ends by itself after this time at the latest. */
+  faultMsMax: 60_000,
 } as const;

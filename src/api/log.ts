@@ -33,6 +33,8 @@ export const LINES = {
   leaderCrashed: 'Leader has crashed',
   crash: 'CRASH :(',
   recovered: 'RECOVERED :)',
+  faultInjected: (fault: string, forMs: number) => `Fault injected: ${fault} for ${forMs} ms`,
+  faultEnded: (fault: string) => `Fault ended: ${fault}`,
 } as const;
 
 /** Body every stopped node answers with, status 418 (contract §6). */

@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import { ERROR_STATUS } from './errors.ts';
 import type { ErrorBody } from './errors.ts';
+import { FAULT_KINDS } from './faults.ts';
+import type { FaultsView } from './faults.ts';
 import { LIMITS } from './limits.ts';
 import { ATTEMPT_OUTCOMES, TASK_STATUSES, taskRequestSchema } from './tasks.ts';
 import type {
@@ -20,7 +22,7 @@ import type {
 import type { ScheduleView } from './schedules.ts';
 import { taskFileSchema } from './task-files.ts';
 import type { CollectedFiles, TaskFilesView } from './task-files.ts';
-import type { LeadView, NodeView, QueueView, RaftLogEntryView, RaftView } from './views.ts';
+import type { LeadView, NodeView, QueueView, RaftLogEntryView, RaftView, StateView } from './views.ts';
 
 const count = z.int().min(0);
 const time = z.string().meta({ format: 'date-time', description: 'ISO 8601 in UTC with milliseconds' });
@@ -229,6 +231,42 @@ export const scheduleSchema = z.object({
 export const leadSchema = z.object({ leader: z.string(), term: count }) satisfies z.ZodType<LeadView>;
 
 export const stoppedSchema = z.object({ stopped: z.boolean() });
+
+export const faultsSchema = z.object({
+  node: z.string(),
+  faults: z.array(z.object({ fault: z.enum(FAULT_KINDS), until: time })),
+}) satisfies z.ZodType<FaultsView>;
+
+export const stateSchema = z.object({
+  at: count,
+  term: count.nullable(),
+  time: time.nullable(),
+  leader: z.string().nullable(),
+  firstIndex: count,
+  lastIndex: count,
+  counts: statusCounts,
+  nodes: z.array(
+    z.object({
+      id: z.string(),
+      role: z.enum(['server', 'worker']),
+      status: z.enum(['ready', 'draining', 'down']),
+      slots: count,
+      running: count,
+    }),
+  ),
+  tasks: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string().nullable(),
+      status: statusSchema,
+      node: z.string().nullable(),
+      attempt: count,
+      index: count,
+      submittedAt: time,
+    }),
+  ),
+  nextCursor: z.string().nullable(),
+}) satisfies z.ZodType<StateView>;
 
 export const raftSchema = z.object({
   id: z.string(),

@@ -76,6 +76,54 @@ export interface EventMessage {
   readonly events: readonly ClusterEvent[];
 }
 
+/** A task as it was at a log index. */
+export interface TaskAtView {
+  readonly id: string;
+  readonly name: string | null;
+  readonly status: TaskStatus;
+  /** Node of the latest attempt there was by then. */
+  readonly node: string | null;
+  /** Its number; 0 before the first. */
+  readonly attempt: number;
+  /** Last entry by then that changed it. */
+  readonly index: number;
+  readonly submittedAt: string;
+}
+
+/** A node as the log had it at an index: its load is not in the log. */
+export interface NodeAtView {
+  readonly id: string;
+  readonly role: 'server' | 'worker';
+  readonly status: Exclude<NodeStatus, 'disconnected'>;
+  readonly slots: number;
+  readonly running: number;
+}
+
+/** GET /v1/state: tasks and nodes as they were once the entry `at` was applied. */
+export interface StateView {
+  readonly at: number;
+  /** Of that entry, as far as known. */
+  readonly term: number | null;
+  readonly time: string | null;
+  /** Who led then, where the entries kept tell it. */
+  readonly leader: string | null;
+  /** The indexes that can be asked for. */
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly counts: Readonly<Record<TaskStatus, number>>;
+  readonly nodes: readonly NodeAtView[];
+  /** Newest submission first. */
+  readonly tasks: readonly TaskAtView[];
+  readonly nextCursor: string | null;
+}
+
+export interface StateQuery {
+  /** null: as it is now. */
+  readonly at: number | null;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
 /** The queue as a whole. While it is paused nothing is placed on a node; what runs goes on. */
 export interface QueueView {
   readonly paused: boolean;

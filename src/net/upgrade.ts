@@ -15,13 +15,18 @@ export type UpgradeGuard = (
 /** Takes over an upgraded socket. `headers` were sent by the dialer. */
 export type UpgradeHandler = (socket: Socket, headers: IncomingHttpHeaders) => void;
 
+/** Decides over connections that came in and passed the guard; false: it has closed this one. */
+export type AdmitConnection = (socket: Socket) => boolean;
+
 /** Handlers by protocol name (the `Upgrade` header). A protocol nobody handles is refused with 426. */
 export class UpgradeRouter {
   readonly #guard: UpgradeGuard;
+  readonly #admit: AdmitConnection;
   readonly #handlers = new Map<string, UpgradeHandler>();
 
-  constructor(guard: UpgradeGuard) {
+  constructor(guard: UpgradeGuard, admit: AdmitConnection = () => true) {
     this.#guard = guard;
+    this.#admit = admit;
   }
 
   /** Returns a function that takes the handler away again. */
@@ -46,9 +51,10 @@ export class UpgradeRouter {
         refuse(socket, 426, `no protocol ${JSON.stringify(protocol)} here (now)`);
         return;
       }
+      if (!(socket instanceof Socket)) throw new TypeError('a plain TCP socket was expected');
+      if (!this.#admit(socket)) return;
       socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
       if (head.byteLength > 0) socket.unshift(head);
-      if (!(socket instanceof Socket)) throw new TypeError('a plain TCP socket was expected');
       socket.setNoDelay(true);
       socket.setTimeout(0);
       handler(socket, request.headers);

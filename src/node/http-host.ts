@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ConnectionCut } from '../net/connection-cut.ts';
 import { UpgradeRouter } from '../net/upgrade.ts';
 import { Guard, upgradeGuard } from '../web/guard.ts';
 import { createHttpServer } from '../web/http-server.ts';
@@ -56,14 +57,20 @@ export class HttpHost {
   /** Upgraded connections among them, which node:http no longer counts as its own but still waits for. */
   readonly #sockets = new Set<Socket>();
 
-  constructor(options: ListenOptions, guard: Guard, handle: Handle, stopped: () => boolean) {
+  constructor(
+    options: ListenOptions,
+    guard: Guard,
+    handle: Handle,
+    stopped: () => boolean,
+    cut: ConnectionCut | null = null,
+  ) {
     this.#options = options;
     this.#server = createHttpServer(handle);
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
-    this.upgrades = new UpgradeRouter(upgradeGuard(guard, stopped));
+    this.upgrades = new UpgradeRouter(upgradeGuard(guard, stopped), (socket) => cut?.admit(socket) ?? true);
     this.upgrades.attach(this.#server);
   }
 

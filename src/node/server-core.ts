@@ -5,6 +5,7 @@ import type { Cluster } from '../api/cluster.ts';
 import type { WriteLine } from '../api/log.ts';
 import { LINK_PROTOCOL } from '../link/protocol.ts';
 import { masterLink } from '../link/socket-connection.ts';
+import type { Dial } from '../net/connection-cut.ts';
 import type { UpgradeRouter } from '../net/upgrade.ts';
 import type { NodeId } from '../raft/core/types.ts';
 import { RaftNode } from '../raft/raft-node.ts';
@@ -15,6 +16,7 @@ import { systemTimers } from '../raft/timers.ts';
 import { HttpTransport } from '../raft/transport/http-transport.ts';
 import { systemClock } from '../scheduler/master/clock.ts';
 import { Master } from '../scheduler/master/master.ts';
+import type { AssignmentFault } from '../scheduler/master/placer.ts';
 import { ServerCluster } from '../scheduler/server-cluster.ts';
 import type { ApplyResult } from '../scheduler/state/ops.ts';
 import { TaskMachine } from '../scheduler/task-machine.ts';
@@ -30,6 +32,10 @@ export interface ServerCoreDeps {
   readonly writeLine: WriteLine;
   readonly metrics: NodeMetrics;
   readonly upgrades: UpgradeRouter;
+  /** Opens the node's connections to others. */
+  readonly dial: Dial;
+  /** null: fault injection is off. */
+  readonly fault: AssignmentFault | null;
   /** Storage can't be relied on, or an invariant is broken: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -84,6 +90,7 @@ export class ServerCore {
       clientPortDefault: options.clientPort,
       queuedTasksMax: options.queuedTasksMax,
       retention: options.retention,
+      fault: deps.fault,
     });
     const cluster = new ServerCluster({
       consensus: raft,
@@ -156,6 +163,7 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
       token: options.token,
       timers: systemTimers,
       log,
+      dial: deps.dial,
     }),
     machine,
     timers: systemTimers,
@@ -177,7 +185,7 @@ function givenAddresses(options: ServerOptions): Readonly<Record<string, string>
   return Object.fromEntries(options.peers.map((peer) => [peer.id, formatAddress(peer)]));
 }
 
-function createWorker({ options, writeLine, log, onFatal }: ServerCoreDeps): Worker {
+function createWorker({ options, writeLine, log, onFatal, dial }: ServerCoreDeps): Worker {
   return new Worker({
     id: options.id,
     role: 'server',
@@ -188,6 +196,7 @@ function createWorker({ options, writeLine, log, onFatal }: ServerCoreDeps): Wor
     dataDir: options.dataDir,
     token: options.token,
     clusterHeaders: {},
+    connect: dial,
     writeLine,
     log,
     onFatal,

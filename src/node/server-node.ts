@@ -1,10 +1,13 @@
 import type { Logger } from 'pino';
 import { LINES } from '../api/log.ts';
+import { ConnectionCut } from '../net/connection-cut.ts';
 import { NodeMetrics } from '../web/metrics.ts';
 import { createServerApp } from '../web/server-app.ts';
 import type { WebApp } from '../web/server-app.ts';
 import { stopNodeByHttp } from '../web/stop-node.ts';
+import type { NodeReach } from '../web/stop-node.ts';
 import { NodeFault, storageFault } from './faults.ts';
+import { InjectedFaults } from './injected-faults.ts';
 import { createGuard, formatAddress, HttpHost } from './http-host.ts';
 import { createLines } from './lines.ts';
 import type { NodeLines } from './lines.ts';
@@ -24,7 +27,9 @@ export class ServerNode implements RunnableNode {
   readonly #metrics: NodeMetrics;
   readonly #stop: NodeStop;
   readonly #app: WebApp;
-  readonly #stopNode: ReturnType<typeof stopNodeByHttp>;
+  readonly #stopNode: NodeReach;
+  readonly #cut: ConnectionCut;
+  readonly #faults: InjectedFaults | null;
   readonly #host: HttpHost;
   #core: ServerCore | null = null;
 
@@ -56,6 +61,11 @@ export class ServerNode implements RunnableNode {
         peerAddresses.get(id) ?? this.#core?.cluster.nodes().find((node) => node.id === id)?.address ?? null,
       options.token,
     );
+    const cut = new ConnectionCut();
+    this.#cut = cut;
+    this.#faults = options.faultInjection
+      ? new InjectedFaults({ node: options.id, role: 'server', cut, writeLine: this.#lines.lines.write })
+      : null;
     this.#app = createServerApp({
       nodeId: options.id,
       version: VERSION,
@@ -64,11 +74,13 @@ export class ServerNode implements RunnableNode {
       cluster: () => this.#core?.cluster ?? null,
       lines: this.#lines.lines,
       stop: options.faultInjection ? this.#stop : null,
+      faults: this.#faults,
       stopNode: this.#stopNode.stopNode,
+      injectFault: this.#stopNode.injectFault,
       metrics: this.#metrics,
       log,
     });
-    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped);
+    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped, cut);
   }
 
   async start(): Promise<void> {
@@ -94,6 +106,8 @@ export class ServerNode implements RunnableNode {
         writeLine: this.#lines.lines.write,
         metrics: this.#metrics,
         upgrades: this.#host.upgrades,
+        dial: this.#cut.dial,
+        fault: this.#faults,
         onFatal: (error) => this.#life.end(storageFault(error, dataDir)),
       });
     } catch (error) {

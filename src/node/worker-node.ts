@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { LINES } from '../api/log.ts';
+import { ConnectionCut } from '../net/connection-cut.ts';
 import { NodeMetrics } from '../web/metrics.ts';
 import type { WebApp } from '../web/server-app.ts';
 import { createWorkerApp } from '../web/worker-app.ts';
@@ -8,6 +9,7 @@ import type { EndOfLife, RunnableNode } from './process-life.ts';
 import { storageFault } from './faults.ts';
 import { advertised, createGuard, formatAddress, HttpHost } from './http-host.ts';
 import { createLines } from './lines.ts';
+import { InjectedFaults } from './injected-faults.ts';
 import type { NodeLines } from './lines.ts';
 import type { WorkerOptions } from './options.ts';
 import { stopControl } from './stop-control.ts';
@@ -22,6 +24,7 @@ export class WorkerNode implements RunnableNode {
   readonly #lines: NodeLines;
   readonly #metrics: NodeMetrics;
   readonly #stop: NodeStop;
+  readonly #cut: ConnectionCut;
   readonly #app: WebApp;
   readonly #host: HttpHost;
   #worker: Worker | null = null;
@@ -45,18 +48,24 @@ export class WorkerNode implements RunnableNode {
         this.#lines.lines.write(LINES.recovered);
       },
     });
+    this.#cut = new ConnectionCut();
+    const { write: writeLine } = this.#lines.lines;
+    const faults = options.faultInjection
+      ? new InjectedFaults({ node: options.id, role: 'worker', cut: this.#cut, writeLine })
+      : null;
     this.#app = createWorkerApp({
       nodeId: options.id,
       version: VERSION,
       guard,
       lines: this.#lines.lines,
       stop: options.faultInjection ? this.#stop : null,
+      faults,
       metrics: this.#metrics,
       log,
       readiness: () => this.#readiness(),
       leader: () => this.#worker?.master ?? null,
     });
-    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped);
+    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped, this.#cut);
   }
 
   async start(): Promise<void> {
@@ -84,6 +93,7 @@ export class WorkerNode implements RunnableNode {
       dataDir: options.dataDir,
       token: options.token,
       clusterHeaders: {},
+      connect: this.#cut.dial,
       writeLine: this.#lines.lines.write,
       log: this.#log,
       onFatal: (error) => this.#life.end(storageFault(error, options.dataDir)),

@@ -22,6 +22,16 @@ export class EventRing {
     return this.#messages.reduce((sum, { events }) => sum + events.length, 0);
   }
 
+  /** All that happened after this index is here. */
+  get completeAfter(): number {
+    return this.#completeAfter;
+  }
+
+  /** What is kept, oldest first. */
+  kept(): readonly EventMessage[] {
+    return this.#messages.slice(this.#start);
+  }
+
   push(message: EventMessage): void {
     this.#messages.push(message);
     this.#events += message.events.length;

@@ -14,6 +14,8 @@ import type {
   QueueView,
   RaftLogEntryView,
   RaftView,
+  StateQuery,
+  StateView,
 } from '../api/views.ts';
 import type { Consensus, RoleChange } from '../raft/consensus.ts';
 import type { Entry, LogIndex, NodeId } from '../raft/core/types.ts';
@@ -31,6 +33,7 @@ import { decodeEntry } from './state/ops.ts';
 import type { ApplyResult, Op } from './state/ops.ts';
 import type { NodeRecord, TaskRecord } from './state/records.ts';
 import type { AppliedEntry } from './state/task-state.ts';
+import { StateHistory } from './state-history.ts';
 import { Submitter } from './submitter.ts';
 import type { TaskMachine } from './task-machine.ts';
 import { exactTask, findTask, listTasks } from './task-search.ts';
@@ -64,6 +67,7 @@ export class ServerCluster implements Cluster {
   readonly #submitter: Submitter;
   readonly #schedules: ScheduleBook;
   readonly #ring = new EventRing();
+  readonly #history: StateHistory;
   readonly #waiters = new TaskWaiters();
   #unsubscribe: (() => void)[] = [];
   #leader: { readonly id: string; readonly term: number; readonly sinceMs: number } | null = null;
@@ -76,18 +80,26 @@ export class ServerCluster implements Cluster {
     const ids = new IdMaker(options.randomBytes);
     this.#submitter = new Submitter(options.master, ids, (id) => this.getTask(id));
     this.#schedules = new ScheduleBook({ ...options, ids });
+    const { machine, clock, consensus } = options;
+    this.#history = new StateHistory({
+      ...{ machine, ring: this.#ring },
+      termOf: (index) => consensus.entries(index as LogIndex, index as LogIndex)[0]?.term ?? null,
+      pause: () => new Promise((resolve) => clock.soon(resolve)),
+    });
   }
 
   /** Begins to follow the consensus and the state machine; before {@link Master.start}, so that events come in order. */
   start(): void {
     const { consensus, machine } = this.#options;
     this.#ring.reset(machine.state.appliedIndex);
+    this.#history.restored();
     this.#unsubscribe = [
       machine.observe({
         applied: (entry) => this.#applied(entry),
         termStarted: (term, index) => this.#termStarted(term, index),
         restored: (index) => {
           this.#ring.reset(index);
+          this.#history.restored();
           this.#waiters.notifyAll();
         },
       }),
@@ -106,6 +118,7 @@ export class ServerCluster implements Cluster {
   #applied(entry: AppliedEntry): void {
     const { index, term, at, events } = entry;
     this.#ring.push({ index, term, time: isoTime(at), events });
+    this.#history.applied(index, events);
     this.#waiters.notify(entry.tasks);
   }
 
@@ -399,6 +412,10 @@ export class ServerCluster implements Cluster {
       log: () => consensus.storedLog(),
       pause: () => new Promise((resolve) => clock.soon(resolve)),
     });
+  }
+
+  stateAt(query: StateQuery): Promise<StateView> {
+    return this.#history.view(query);
   }
 
   subscribe(afterIndex: number | null, onMessage: (message: EventMessage) => void) {

@@ -14,6 +14,7 @@ import { ClientServers } from './client-servers.ts';
 import type { SentTasks } from './client-store.ts';
 import { ClientSubmits } from './client-submits.ts';
 import { ClientWatch } from './client-watch.ts';
+import { checkedFault } from './fault-routes.ts';
 import { pathOf } from './guard.ts';
 import type { Guard } from './guard.ts';
 import { checked, duration } from './input.ts';
@@ -100,6 +101,15 @@ export function createClientApp(options: ClientAppOptions): ClientApp {
     const body = parseJson(await bodies.read(req, res, LIMITS.bodyBytesMax));
     const { stopped } = checked(stopRequestSchema, body, ['stopped']);
     shell.answers.json(res, 200, { stopped: await stopping.stopNode(id, stopped) });
+  });
+  shell.route('post', '/v1/nodes/:id/faults', async (req, res) => {
+    const id = String(req.params['id']);
+    if (servers.addressOf(id) === null) {
+      await proxy.answer(req, res, true);
+      return;
+    }
+    const request = checkedFault(await bodies.read(req, res, LIMITS.bodyBytesMax));
+    shell.answers.json(res, 200, await stopping.injectFault(id, request));
   });
   const database = { databaseUrl: options.databaseUrl ?? null, token, upstream };
   shell.route('get', '/v1/log-lines', (req, res) => answerLogLines(database, req, res));

@@ -2,10 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
 import type { Cluster } from '../api/cluster.ts';
+import type { FaultRequest, FaultsView } from '../api/faults.ts';
 import { LIMITS } from '../api/limits.ts';
 import { drainRequestSchema, queueRequestSchema, transferRequestSchema } from '../api/requests.ts';
 import { mountAuditRoute } from './audit-route.ts';
 import { streamEvents } from './event-stream.ts';
+import { answerFault, checkedFault } from './fault-routes.ts';
+import type { FaultControl } from './fault-routes.ts';
 import { checked, flag, invalid, queryOf, shortened, wholeNumber } from './input.ts';
 import { parseJson } from './request-body.ts';
 import { faultInjectionOff, stopRequestSchema } from './stop.ts';
@@ -20,10 +23,15 @@ const LOG_ENTRIES_DEFAULT = 100;
  */
 export type StopNode = (id: string, stopped: boolean) => Promise<boolean>;
 
+/** Reaches another node's POST /faults; else as {@link StopNode}. */
+export type InjectFault = (id: string, request: FaultRequest) => Promise<FaultsView>;
+
 export interface ClusterRouteDeps extends TaskRouteDeps {
   readonly nodeId: string;
   /** null: fault injection is off. */
   readonly stopNode: StopNode | null;
+  readonly injectFault: InjectFault | null;
+  readonly faults: FaultControl | null;
 }
 
 export function mountClusterRoutes(deps: ClusterRouteDeps): void {
@@ -75,16 +83,38 @@ function mountNodeRoutes(deps: ClusterRouteDeps): void {
       await answerOwnStop(deps, res, stopped);
       return;
     }
-    if (deps.stopNode === null) throw faultInjectionOff();
-    try {
-      answers.json(res, 200, { stopped: await deps.stopNode(id, stopped) });
-    } catch (error) {
-      const unknownHere = error instanceof ApiError && error.code === 'NOT_FOUND';
-      if (!unknownHere) throw error;
-      // The master knows the addresses of workers too.
-      await gate.call(req, res, { body, repeatable: () => true, run: () => Promise.reject(error) });
-    }
+    const { stopNode } = deps;
+    if (stopNode === null) throw faultInjectionOff();
+    await answerReached(deps, req, res, body, async () => ({ stopped: await stopNode(id, stopped) }));
   });
+
+  shell.route('post', '/v1/nodes/:id/faults', async (req, res) => {
+    const id = nodeId(req.params['id']);
+    queryOf(req, []);
+    const body = await bodies.read(req, res, LIMITS.bodyBytesMax);
+    const request = checkedFault(body);
+    const { injectFault } = deps;
+    if (id === deps.nodeId) answerFault(deps.faults, answers, request, res);
+    else if (injectFault === null) throw faultInjectionOff();
+    else await answerReached(deps, req, res, body, () => injectFault(id, request));
+  });
+}
+
+/** Answers with what another node answered; where its address is not known here, the master, who knows workers too, is asked. */
+async function answerReached(
+  { shell, gate }: ClusterRouteDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  body: Buffer,
+  reach: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    shell.answers.json(res, 200, await reach());
+  } catch (error) {
+    const unknownHere = error instanceof ApiError && error.code === 'NOT_FOUND';
+    if (!unknownHere) throw error;
+    await gate.call(req, res, { body, repeatable: () => true, run: () => Promise.reject(error) });
+  }
 }
 
 async function answerOwnStop(deps: ClusterRouteDeps, res: ServerResponse, stopped: boolean): Promise<void> {
@@ -133,6 +163,18 @@ function mountRaftRoutes(deps: ClusterRouteDeps): void {
   });
 
   mountAuditRoute(shell, local);
+
+  shell.route('get', '/v1/state', async (req, res) => {
+    const query = queryOf(req, ['at', 'limit', 'cursor', 'stale']);
+    const any = { min: 0, max: Number.MAX_SAFE_INTEGER, otherwise: 0 };
+    const limit = { min: 1, max: LIMITS.listLimitMax, otherwise: LIMITS.listLimitDefault };
+    const state = await local().stateAt({
+      at: query.at === undefined ? null : wholeNumber('at', query.at, any),
+      limit: wholeNumber('limit', query.limit, limit),
+      ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
+    });
+    shell.answers.json(res, 200, state);
+  });
 
   shell.route('post', '/v1/raft/transfer', (req, res) => answerTransfer(deps, req, res));
 }

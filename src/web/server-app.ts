@@ -5,7 +5,8 @@ import type { LogLines } from '../api/log.ts';
 import type { WebLog } from './answers.ts';
 import { mountClusterRoutes } from './cluster-routes.ts';
 import { mountScheduleRoutes } from './schedule-routes.ts';
-import type { StopNode } from './cluster-routes.ts';
+import type { InjectFault, StopNode } from './cluster-routes.ts';
+import type { FaultControl } from './fault-routes.ts';
 import { pathOf } from './guard.ts';
 import type { Guard } from './guard.ts';
 import { mountHome } from './home.ts';
@@ -30,7 +31,9 @@ export interface ServerAppOptions {
   readonly lines: LogLines;
   /** null: fault injection is off. */
   readonly stop: StopControl | null;
+  readonly faults?: FaultControl | null;
   readonly stopNode: StopNode | null;
+  readonly injectFault?: InjectFault | null;
   readonly metrics: NodeMetrics;
   readonly log: WebLog;
 }
@@ -56,6 +59,7 @@ export function createServerApp(options: ServerAppOptions): ServerApp {
     guard: options.guard,
     logs: memoryLogSource(options.lines),
     stop: options.stop,
+    faults: options.faults ?? null,
     metrics: options.metrics,
     log: options.log,
     cluster,
@@ -80,7 +84,12 @@ export function createServerApp(options: ServerAppOptions): ServerApp {
     if (path === SUBMIT_PATH) return submitOne(submit, req, res);
     return path === BATCH_PATH ? submitBatch(submit, req, res) : null;
   });
-  const deps = { shell, gate, local, nodeId, stopNode: options.stop === null ? null : options.stopNode };
+  const mayFault = options.stop !== null;
+  const deps = {
+    ...{ shell, gate, local, nodeId, faults: options.faults ?? null },
+    stopNode: mayFault ? options.stopNode : null,
+    injectFault: mayFault ? (options.injectFault ?? null) : null,
+  };
   mountTaskRoutes(deps);
   mountClusterRoutes(deps);
   mountScheduleRoutes(deps);

@@ -10,6 +10,8 @@ import { STOPPED_TEXT } from '../api/log.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { Answers } from './answers.ts';
 import type { Identity, WebLog } from './answers.ts';
+import { answerFaults, FAULTS_PATH } from './fault-routes.ts';
+import type { FaultControl } from './fault-routes.ts';
 import { LOGIN_PATH, pathOf } from './guard.ts';
 import type { Guard, GuardVerdict } from './guard.ts';
 import { queryOf } from './input.ts';
@@ -38,6 +40,8 @@ export interface ShellOptions {
   readonly logs: LogSource;
   /** null: fault injection is off. */
   readonly stop: StopControl | null;
+  /** null or left out: fault injection is off. */
+  readonly faults?: FaultControl | null;
   readonly metrics: NodeMetrics;
   readonly log: WebLog;
   readonly identity: () => Identity;
@@ -78,6 +82,11 @@ export class WebShell {
     this.events = new SseHub(this.answers);
     this.#logEvents = new SseHub(this.answers);
     this.stop = new StopSwitch(options.stop, () => this.#cutOff());
+    options.faults?.onStop(() => {
+      this.stop
+        .set(true)
+        .catch((error: unknown) => options.log.error({ err: error }, 'the node did not stop'));
+    });
     this.#app = express();
     this.#app.disable('x-powered-by').disable('etag').set('case sensitive routing', true);
     this.#app.set('query parser', false);
@@ -190,6 +199,9 @@ export class WebShell {
     const { nodeId, role, version, metrics, guard } = this.#options;
     const logging = { node: nodeId, source: this.#options.logs, answers, hub: this.#logEvents };
     this.#app.all('/stop', (req: Request, res: Response) => answerStop(this.stop, answers, bodies, req, res));
+    this.#app.all(FAULTS_PATH, (req: Request, res: Response) =>
+      answerFaults(this.#options.faults ?? null, answers, bodies, req, res),
+    );
     this.route('get', '/logging', (req, res) => answerLogging(logging, req, res));
     this.route('get', '/logging/stream', (req, res) => streamLogging(logging, req, res));
     this.route('get', '/healthz', (_req, res) =>

@@ -1,5 +1,6 @@
 import type { LogLines } from '../api/log.ts';
 import type { WebLog } from './answers.ts';
+import type { FaultControl } from './fault-routes.ts';
 import type { Guard } from './guard.ts';
 import { mountHome } from './home.ts';
 import { memoryLogSource } from './log-source.ts';
@@ -16,6 +17,7 @@ export interface WorkerAppOptions {
   readonly lines: LogLines;
   /** null: fault injection is off. */
   readonly stop: StopControl | null;
+  readonly faults?: FaultControl | null;
   readonly metrics: NodeMetrics;
   readonly log: WebLog;
   /** Connected to a master. */
@@ -34,6 +36,7 @@ export function createWorkerApp(options: WorkerAppOptions): WebApp {
     guard: options.guard,
     logs: memoryLogSource(options.lines),
     stop: options.stop,
+    faults: options.faults ?? null,
     metrics: options.metrics,
     log: options.log,
     cluster: () => null,

@@ -6,6 +6,7 @@
  * its address may mean nothing from here). Servers are asked one after another, but a silent one holds up the next only
  * for FINDER.staggerMs: a machine that is gone does not refuse connections, it says nothing.
  */
+import type { Dial } from '../net/connection-cut.ts';
 import { dialUpgrade } from '../net/upgrade.ts';
 import { workerLink } from '../link/socket-connection.ts';
 import { LINK_PROTOCOL } from '../link/protocol.ts';
@@ -201,10 +202,10 @@ export class MasterFinder {
 }
 
 /** Dials over the network (HTTP Upgrade). `headers`: what nodes of this cluster send each other. */
-export function networkDial(headers: Readonly<Record<string, string>>): DialLink {
+export function networkDial(headers: Readonly<Record<string, string>>, dial: Dial = dialUpgrade): DialLink {
   return async (address, signal) => {
     const { host, port } = hostAndPort(address);
-    const socket = await dialUpgrade({
+    const socket = await dial({
       host,
       port,
       protocol: LINK_PROTOCOL,

@@ -14,6 +14,7 @@ import { attemptKey } from '../link/messages.ts';
 import { Attempts } from './attempts.ts';
 import type { Executor } from './executor.ts';
 import { LauncherExecutor } from './launcher-executor.ts';
+import type { Dial } from '../net/connection-cut.ts';
 import { hostAndPort, MasterFinder, networkDial } from './master-finder.ts';
 import type { DialLink, MasterLink, Welcome } from './master-finder.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -56,6 +57,8 @@ export interface WorkerOptions {
   readonly executor?: Executor;
   /** Default: HTTP Upgrade over the network. For tests. */
   readonly dial?: DialLink;
+  /** Opens the connection under the link; left out: nothing can cut it off. */
+  readonly connect?: Dial;
   readonly writeLine: WriteLine;
   readonly log: WorkerLog;
   /** Nothing may be relied on any more: the process has to end with a failure. */
@@ -105,7 +108,7 @@ export class Worker {
     const authorization = options.token === null ? {} : { authorization: `Bearer ${options.token}` };
     this.#finder = new MasterFinder({
       servers: options.servers,
-      dial: options.dial ?? networkDial({ ...options.clusterHeaders, ...authorization }),
+      dial: options.dial ?? networkDial({ ...options.clusterHeaders, ...authorization }, options.connect),
       hello: () => this.#hello(),
       onWelcome: (link, address, welcome) => this.#welcomed(link, address, welcome),
       warn: (message) => options.log.warn({}, message),

@@ -1,6 +1,7 @@
 import type { TaskRequest } from '../../src/api/tasks.ts';
 import type { SubmitItem } from '../../src/api/cluster.ts';
 import type { LeaderExecutes } from '../../src/scheduler/placement/placement.ts';
+import type { AssignmentFault } from '../../src/scheduler/master/placer.ts';
 import { Master } from '../../src/scheduler/master/master.ts';
 import { ServerCluster } from '../../src/scheduler/server-cluster.ts';
 import type { ApplyResult } from '../../src/scheduler/state/ops.ts';
@@ -17,6 +18,7 @@ export interface TestClusterOptions {
   readonly leaderExecutes?: LeaderExecutes;
   readonly queuedTasksMax?: number;
   readonly retention?: { readonly ageMs: number; readonly tasksMax: number };
+  readonly fault?: AssignmentFault;
 }
 
 /** The whole of one server but for consensus, time and workers, which are the test's. */
@@ -43,6 +45,7 @@ export class TestCluster {
       log: { info: () => undefined, warn: () => undefined },
       ...(options.queuedTasksMax === undefined ? {} : { queuedTasksMax: options.queuedTasksMax }),
       ...(options.retention === undefined ? {} : { retention: options.retention }),
+      fault: options.fault ?? null,
     });
     const { master } = this;
     this.cluster = new ServerCluster({

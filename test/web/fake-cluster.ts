@@ -21,6 +21,8 @@ import type {
   QueueView,
   RaftLogEntryView,
   RaftView,
+  StateQuery,
+  StateView,
 } from '../../src/api/views.ts';
 
 const NOW = '2026-01-01T00:00:00.000Z';
@@ -274,6 +276,21 @@ export class FakeCluster implements Cluster {
       time: null,
       data: null,
     }));
+  }
+
+  stateAt({ at }: StateQuery): Promise<StateView> {
+    const { firstKept, index } = this;
+    const shown = at ?? index;
+    if (shown < firstKept - 1 || shown > index) {
+      return Promise.reject(new ApiError('NOT_FOUND', `at: ${shown} is not kept here`));
+    }
+    const counts = Object.fromEntries(TASK_STATUSES.map((status) => [status, 0])) as Record<
+      TaskStatus,
+      number
+    >;
+    const range = { firstIndex: firstKept, lastIndex: index };
+    const page = { nodes: [], tasks: [], nextCursor: null };
+    return Promise.resolve({ at: shown, term: 3, time: null, leader: null, ...range, counts, ...page });
   }
 
   subscribe(

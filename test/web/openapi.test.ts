@@ -287,6 +287,13 @@ function startTroubled(): Promise<TestServer> {
       id === 'worker1'
         ? Promise.resolve(stopped)
         : Promise.reject(new ApiError('NOT_FOUND', `no node ${id}`)),
+    injectFault: (id, { fault, forMs }) =>
+      id === 'worker1'
+        ? Promise.resolve({
+            node: id,
+            faults: forMs === 0 ? [] : [{ fault, until: new Date(0).toISOString() }],
+          })
+        : Promise.reject(new ApiError('NOT_FOUND', `no node ${id}`)),
   });
 }
 

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Dial } from '../../net/connection-cut.ts';
+import { dialUpgrade } from '../../net/upgrade.ts';
 import type { UpgradeRouter } from '../../net/upgrade.ts';
 import { isMember } from '../core/configuration.ts';
 import type { Configuration, Message, NodeId } from '../core/types.ts';
@@ -45,6 +47,8 @@ export interface HttpTransportOptions {
   readonly settings?: Partial<TransportSettings>;
   /** What it speaks; something else than this program's only in tests. */
   readonly versions?: VersionRange;
+  /** Opens connections to peers; left out: {@link dialUpgrade}. */
+  readonly dial?: Dial;
 }
 
 /**
@@ -169,6 +173,7 @@ export class HttpTransport implements RaftTransport {
       settings: this.#settings,
       timers,
       log,
+      dial: this.#options.dial ?? dialUpgrade,
       onHeard: () => this.#heard(peer),
       onLost: () => this.onPeerLost?.(peer),
       onRefused: (reason) => {

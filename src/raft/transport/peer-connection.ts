@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import { FRAME_HEADER_BYTES, FrameDecoder } from '../../net/frames.ts';
-import { dialUpgrade } from '../../net/upgrade.ts';
+import type { Dial } from '../../net/connection-cut.ts';
 import type { Message, NodeId } from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
 import type { Timers } from '../timers.ts';
@@ -23,6 +23,7 @@ export interface PeerConnectionOptions {
   readonly settings: TransportSettings;
   readonly timers: Timers;
   readonly log: RaftLogger;
+  readonly dial: Dial;
   /** Something arrived from the peer on this connection. */
   readonly onHeard: () => void;
   readonly onLost: () => void;
@@ -114,11 +115,11 @@ export class PeerConnection {
   }
 
   #dial(): void {
-    const { address, headers, settings } = this.#options;
+    const { address, headers, settings, dial } = this.#options;
     this.#cancelRedial = null;
     const dialing = new AbortController();
     this.#dialing = dialing;
-    dialUpgrade({
+    dial({
       host: address.host,
       port: address.port,
       protocol: RAFT_PROTOCOL,

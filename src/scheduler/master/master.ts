@@ -22,6 +22,7 @@ import type { Lead } from './links.ts';
 import { OpBatcher } from './op-batcher.ts';
 import type { OpOutcome } from './op-batcher.ts';
 import { Placer } from './placer.ts';
+import type { AssignmentFault } from './placer.ts';
 import type { WorkerLink } from './worker-session.ts';
 
 /** Seconds after which a refused caller may try again. */
@@ -43,6 +44,8 @@ export interface MasterOptions {
   /** Tasks not yet final; beyond it submits are refused. Default: {@link LIMITS.queuedTasksMax}. */
   readonly queuedTasksMax?: number;
   readonly retention?: { readonly ageMs: number; readonly tasksMax: number };
+  /** null or left out: fault injection is off. */
+  readonly fault?: AssignmentFault | null;
 }
 
 /**
@@ -76,7 +79,10 @@ export class Master {
     this.#links = new Links({
       ...{ nodeId, consensus, machine, fleet, clock, writeLine, log, serverAddress, lostAfterMs },
     });
-    this.#placer = new Placer({ machine, fleet, clock, leaderExecutes, fallbackAfterMs: lostAfterMs });
+    this.#placer = new Placer({
+      ...{ machine, fleet, clock, leaderExecutes, fallbackAfterMs: lostAfterMs },
+      fault: options.fault ?? null,
+    });
     this.#duties = new Duties({
       ...{ machine, fleet, clock, writeLine, log, lostAfterMs },
       commonVersion: () => consensus.commonVersion(),

@@ -15,6 +15,14 @@ const CONSIDERED_INTERVAL_MS = 500;
 
 const NO_CONSTRAINTS: Readonly<Record<string, string>> = {};
 
+/** A fault that an operator has armed: the master is to stop when a task has found its node. */
+export interface AssignmentFault {
+  /** While it is armed nothing is assigned. */
+  readonly stopsAtAssignment: boolean;
+  /** The moment has come. */
+  assignmentReached(): void;
+}
+
 export interface PlacerOptions {
   readonly machine: TaskMachine;
   readonly fleet: Fleet;
@@ -22,6 +30,8 @@ export interface PlacerOptions {
   readonly leaderExecutes: LeaderExecutes;
   /** How long a new master waits for workers before it may run tasks itself. */
   readonly fallbackAfterMs: number;
+  /** null: fault injection is off. */
+  readonly fault?: AssignmentFault | null;
 }
 
 /** The state of one walk through the queue. */
@@ -77,12 +87,26 @@ export class Placer {
     fleet.refresh(nowMs);
     const held = new Set<string>();
     const walk: Walk = { rules: this.#rules(nowMs, held), held, blocked: new Set(), ops: [] };
+    const { fault = null } = this.#options;
+    if (fault?.stopsAtAssignment === true) return this.#stopAtAssignment(fault, walk, submits);
     const complete = this.#placeQueued(walk, max);
     if (submits.length > 0) {
       const mayPlace = complete && this.#unplaced.size === 0;
       this.#placeSubmitted(walk, submits, mayPlace ? max : 0);
     }
     return walk.ops;
+  }
+
+  /** What is being submitted is accepted without a place; the first task that has been accepted and would get one ends it. */
+  #stopAtAssignment(
+    fault: AssignmentFault,
+    walk: Walk,
+    submits: readonly Extract<Op, { op: 'submit' }>[],
+  ): readonly ExtraOp[] {
+    this.#placeQueued(walk, 1);
+    this.#placeSubmitted(walk, submits, 0);
+    if (walk.ops.length > 0) fault.assignmentReached();
+    return [];
   }
 
   #rules(nowMs: number, held: ReadonlySet<string>): PlacementRules {

@@ -125,3 +125,19 @@ export const TASK_EVENT_EXAMPLE = {
 } as const;
 
 export const LOG_ENTRY_EXAMPLE = { index: 100, term: 2, kind: 'noop', time: null, data: null } as const;
+
+export const STATE_EXAMPLE = {
+  at: 42,
+  term: 2,
+  time: AT,
+  leader: 'server1',
+  firstIndex: 1,
+  lastIndex: 99,
+  counts: {
+    ...{ scheduled: 0, queued: 0, assigned: 0, running: 1 },
+    ...{ succeeded: 3, failed: 0, timed_out: 0, canceled: 0 },
+  },
+  nodes: [{ id: 'worker1', role: 'worker', status: 'ready', slots: 2, running: 1 }],
+  tasks: [],
+  nextCursor: null,
+} as const;

@@ -1,6 +1,6 @@
 /** Every route under /v1 of a server, described. A test compares this list with the routes there are. */
 import { LIMITS } from '../../api/limits.ts';
-import { LOG_ENTRY_EXAMPLE, NODE_EXAMPLE, RAFT_EXAMPLE } from './examples.ts';
+import { LOG_ENTRY_EXAMPLE, NODE_EXAMPLE, RAFT_EXAMPLE, STATE_EXAMPLE } from './examples.ts';
 import { TASK_EVENT_EXAMPLE, TASK_EXAMPLE } from './examples.ts';
 import { CHANGE_ERRORS, NAMING_ERRORS, READ_ERRORS } from './operation.ts';
 import type { Answer, Operation } from './operation.ts';
@@ -13,6 +13,7 @@ import {
   OUTPUT_PARAMETERS,
   pathId,
   RAFT_PARAMETERS,
+  STATE_PARAMETERS,
   STALE,
   WAIT,
 } from './parameters.ts';
@@ -194,6 +195,22 @@ const CLUSTER: readonly Operation[] = [
     answers: [ok('Stopped', 'What it is now.', { stopped: true })],
     errors: [...CHANGE_ERRORS, 'NOT_FOUND'],
   }),
+  operation('post', '/v1/nodes/:id/faults', 'Nodes', {
+    id: 'injectFault',
+    summary: 'Put a fault into a node, for a time',
+    text:
+      '`freeze`: its process does nothing; `cut-off`: its connections to other nodes are closed, plain HTTP goes on; ' +
+      '`stop-at-assignment`: being the master it stops when a task has found its node, before anybody is told. Each ends by ' +
+      'itself; `forMs` 0 ends it. Where fault injection is on (else 403).',
+    body: { schema: 'FaultRequest', required: true, example: { fault: 'cut-off', forMs: 5_000 } },
+    answers: [
+      ok('Faults', 'What is on now.', {
+        node: 'worker1',
+        faults: [{ fault: 'cut-off', until: '2026-01-02T03:04:05.678Z' }],
+      }),
+    ],
+    errors: [...CHANGE_ERRORS, 'NOT_FOUND', 'CONFLICT'],
+  }),
   operation('get', '/v1/queue', 'Queue', {
     id: 'getQueue',
     summary: 'Whether the queue is paused, and its lengths',
@@ -295,6 +312,16 @@ const CONSENSUS: readonly Operation[] = [
       },
     ],
     errors: ['QUEUE_FULL'],
+  }),
+  operation('get', '/v1/state', 'Raft', {
+    id: 'stateAt',
+    summary: 'Tasks and nodes as they were at a log index',
+    text:
+      'As the node asked has them. `firstIndex` and `lastIndex` tell what can be asked for: entries since it started or took ' +
+      'a snapshot from another, at most as many as /v1/events can resume over. Tasks removed by retention since are missing.',
+    parameters: STATE_PARAMETERS,
+    answers: [ok('State', 'The state then.', STATE_EXAMPLE)],
+    errors: ['NOT_FOUND'],
   }),
   operation('post', '/v1/raft/transfer', 'Raft', {
     id: 'transferLeadership',

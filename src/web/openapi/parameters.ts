@@ -8,6 +8,8 @@ import type { Parameter } from './operation.ts';
 const wholeNumber = (minimum: number, maximum: number): JsonSchema => ({ type: 'integer', minimum, maximum });
 const yesNo: JsonSchema = { type: 'string', enum: ['true', 'false'] };
 const index = wholeNumber(0, Number.MAX_SAFE_INTEGER);
+/** Up to 15 digits. */
+const cursor = wholeNumber(0, 999_999_999_999_999);
 
 function query(name: string, schema: JsonSchema, text: string, example?: unknown): Parameter {
   return { name, in: 'query', schema, text, ...(example === undefined ? {} : { example }) };
@@ -82,8 +84,16 @@ export const LOG_PARAMETERS: readonly Parameter[] = [
 
 export const RAFT_PARAMETERS: readonly Parameter[] = [STALE_ALWAYS];
 
-/** Up to 15 digits. */
-const cursor = wholeNumber(0, 999_999_999_999_999);
+export const STATE_PARAMETERS: readonly Parameter[] = [
+  query('at', index, 'The index; the last one applied unless told.'),
+  query(
+    'limit',
+    wholeNumber(1, LIMITS.listLimitMax),
+    `Tasks at most, ${LIMITS.listLimitDefault} unless told.`,
+  ),
+  query('cursor', cursor, 'Where the next page begins (`nextCursor`).'),
+  STALE_ALWAYS,
+];
 
 export const EVENT_PARAMETERS: readonly Parameter[] = [
   query('after', cursor, 'Goes on after this index; for clients that can set no header.', 41),

@@ -11,6 +11,8 @@ import {
   raftLogSchema,
   raftSchema,
   scheduleSchema,
+  faultsSchema,
+  stateSchema,
   stoppedSchema,
   taskEventsSchema,
   taskFilesViewSchema,
@@ -18,6 +20,7 @@ import {
   taskSchema,
   taskSummarySchema,
 } from '../../api/schemas.ts';
+import { faultRequestSchema } from '../../api/faults.ts';
 import { batchRequestSchema, idempotencyKeySchema, taskRequestSchema } from '../../api/tasks.ts';
 import { scheduleRequestSchema } from '../../api/schedules.ts';
 import { stopRequestSchema } from '../stop.ts';
@@ -28,6 +31,7 @@ const NAMED = {
   BatchRequest: batchRequestSchema,
   DrainRequest: drainRequestSchema,
   StopRequest: stopRequestSchema,
+  FaultRequest: faultRequestSchema,
   QueueRequest: queueRequestSchema,
   TransferRequest: transferRequestSchema,
   ScheduleRequest: scheduleRequestSchema,
@@ -48,6 +52,8 @@ const NAMED = {
   RaftLog: raftLogSchema,
   Lead: leadSchema,
   Stopped: stoppedSchema,
+  Faults: faultsSchema,
+  State: stateSchema,
   OpenApi: z.looseObject({
     openapi: z.string(),
     info: z.unknown(),
