@@ -163,7 +163,7 @@ describe('the list', () => {
   it('is fetched anew for another filter', async () => {
     const tasks = [task(1), task(2, { status: 'failed' })];
     const { clock, actions, state } = await harness({ tasks });
-    actions.setFilter({ status: 'failed', q: '' });
+    actions.setFilter({ status: 'failed', q: '', cursor: null });
     assert.deepEqual(state().list.rows, []);
     await clock.pass(1_000);
     assert.deepEqual(

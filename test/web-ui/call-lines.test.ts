@@ -2,6 +2,9 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { Command } from 'commander';
+import { addTaskOptions, taskRequest } from '../../src/cli/task-flags.ts';
+import type { TaskFlags } from '../../src/cli/task-flags.ts';
 import { callLines } from '../../src/web/ui/src/model/call-lines.ts';
 import { EMPTY_DRAFT, toRequest } from '../../src/web/ui/src/model/draft.ts';
 import type { Draft } from '../../src/web/ui/src/model/draft.ts';
@@ -40,6 +43,23 @@ describe('the same from a shell', () => {
       ...['--server', '127.0.0.1:3001', 'submit', '--name', "it's", '--timeout', '5s', '--max-attempts', '3'],
       ...['--priority', '70', '--interpreter', 'python3.12', '-f', '-'],
     ]);
+  });
+
+  it('gives clb flags that its own parser turns into the task that the form would send', () => {
+    const draft: Partial<Draft> = {
+      ...{ mode: 'command', command: 'convert in.png out.jpg', maxAttempts: '3', backoffSeconds: '2' },
+      ...{ noRetryExitCodes: '2 64', delaySeconds: '10', cpu: '1.5', memoryMb: '256', onDisconnect: 'stop' },
+      ...{ labels: 'team=blue', constraints: 'gpu=yes', env: "A=it's\nB=$HOME", cwd: '/tmp' },
+      ...{ after: 'a1b2c3 d4e5f6', collect: '*.jpg', priority: '7', timeoutSeconds: '60', name: 'x y' },
+    };
+    const { args } = run(lines(draft).clb, 'clb');
+    const built = toRequest({ ...EMPTY_DRAFT, ...draft });
+    const command = addTaskOptions(new Command('submit')).exitOverride();
+    command.parse(args.slice(args.indexOf('submit') + 1), { from: 'user' });
+    const flags = command.opts<TaskFlags>();
+    // Ids are looked up before they become part of the request: a prefix will do there.
+    const request = { ...taskRequest(flags, command.args), after: flags.after };
+    assert.deepEqual(request, built.kind === 'ok' ? built.request : null);
   });
 
   it('gives clb a command as its arguments', () => {

@@ -109,7 +109,7 @@ describe('a read', () => {
   it('keeps its own query when it asks again', async () => {
     const page = { tasks: [], nextCursor: null, counts: {} };
     const { api, asked } = client(refusal(503, 'NO_LEADER'), Response.json(page));
-    await api.listTasks({ status: 'failed', q: 'a b' }, 50, 'cur');
+    await api.listTasks({ status: 'failed', q: 'a b', cursor: null }, 50, 'cur');
     assert.equal(asked[1], `${asked[0] ?? ''}&stale=true`);
     assert.match(asked[0] ?? '', /limit=50&status=failed&q=a\+b&cursor=cur/);
   });

@@ -2,7 +2,9 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { LIMITS } from '../../src/api/limits.ts';
 import { taskRequestSchema } from '../../src/api/tasks.ts';
-import { afterSend, EMPTY_DRAFT, parseDraft, toRequest } from '../../src/web/ui/src/model/draft.ts';
+import type { TaskView } from '../../src/api/tasks.ts';
+import { task } from './tasks.ts';
+import { afterSend, draftOf, EMPTY_DRAFT, parseDraft, toRequest } from '../../src/web/ui/src/model/draft.ts';
 import type { Draft } from '../../src/web/ui/src/model/draft.ts';
 
 const script: Draft = { ...EMPTY_DRAFT, script: 'print(1)\n' };
@@ -31,6 +33,58 @@ describe('the form', () => {
     };
     assert.deepEqual(outcome, { kind: 'ok', request });
     assert.deepEqual(taskRequestSchema.parse(request), request);
+  });
+
+  it('takes every field of a task, and gives it back to be edited again', () => {
+    const filled: Draft = {
+      ...script,
+      name: 'all',
+      backoffSeconds: '2',
+      maxAttempts: '3',
+      noRetryExitCodes: '2, 64',
+      delaySeconds: '10',
+      cpu: '1.5',
+      memoryMb: '256',
+      labels: 'team=blue\n a=b=c ',
+      constraints: 'gpu=yes',
+      env: 'HOME_PAGE=http://x/?a=b',
+      cwd: '/tmp',
+      stdin: 'some\ninput',
+      after: 'a1, b2\nc3',
+      onDisconnect: 'stop',
+      collect: 'out/*.png\n\n*.txt',
+      files: [{ path: 'in.txt', contentBase64: 'aGk=' }],
+    };
+    const outcome = toRequest(filled);
+    const request = {
+      ...{ script: 'print(1)\n', name: 'all', backoffMs: 2_000, maxAttempts: 3, noRetryExitCodes: [2, 64] },
+      ...{ delayMs: 10_000, cpu: 1.5, memoryMb: 256, labels: { team: 'blue', a: 'b=c' } },
+      ...{ constraints: { gpu: 'yes' }, env: { HOME_PAGE: 'http://x/?a=b' }, cwd: '/tmp' },
+      ...{ stdin: 'some\ninput', after: ['a1', 'b2', 'c3'], onDisconnect: 'stop' },
+      ...{ collect: ['out/*.png', '*.txt'], files: [{ path: 'in.txt', contentBase64: 'aGk=' }] },
+    };
+    assert.deepEqual(outcome, { kind: 'ok', request });
+    assert.deepEqual(taskRequestSchema.parse(request), request);
+    const known = new Set(Object.keys(taskRequestSchema.shape));
+    for (const field of ['command', 'interpreter', 'timeoutMs', 'priority', ...Object.keys(request)])
+      known.delete(field);
+    assert.deepEqual([...known], [], 'fields that the form does not know');
+    const again = draftOf(
+      task(1, { ...request, script: filled.script, onDisconnect: 'stop' } as Partial<TaskView>),
+    );
+    assert.deepEqual(toRequest(again), outcome);
+  });
+
+  it('names the field and quotes what is wrong in it', () => {
+    const problem = (change: Partial<Draft>): string => {
+      const outcome = toRequest({ ...script, ...change });
+      return outcome.kind === 'ok' ? 'ok' : `${outcome.field}: ${outcome.message}`;
+    };
+    assert.equal(problem({ env: 'A=1\nB' }), 'env: Environment: “B” is not KEY=VALUE.');
+    assert.match(problem({ noRetryExitCodes: '2 300' }), /^noRetryExitCodes: .*“300”.*0 to 255/);
+    assert.match(problem({ cpu: 'many' }), /^cpu: .*number from 0 to 1,024/);
+    assert.match(problem({ delaySeconds: '1.5' }), /^delaySeconds: /);
+    assert.match(problem({ cwd: 'tmp' }), /^cwd: .*\//);
   });
 
   it('sends a command without the interpreter and the script that also stand in the form', () => {

@@ -6,17 +6,33 @@ import {
   NO_LOG_FILTER,
   parseRoute,
   taskHash,
+  tasksHash,
 } from '../../src/web/ui/src/model/router.ts';
+import { NO_FILTER } from '../../src/web/ui/src/model/task-list.ts';
 
 describe('addresses within the page', () => {
   it('lead home without a path', () => {
-    for (const hash of ['', '#', '#/', homeHash]) assert.deepEqual(parseRoute(hash), { kind: 'home' });
+    for (const hash of ['', '#', '#/', homeHash])
+      assert.deepEqual(parseRoute(hash), { kind: 'home', filter: NO_FILTER });
   });
 
   it('name a task by its id, whatever characters it has', () => {
     for (const id of ['0a1b2c3d', 'a b/c?d#e%']) {
       assert.deepEqual(parseRoute(taskHash(id)), { kind: 'task', id });
     }
+  });
+
+  it('keep which payloads are looked at, and what is no filter counts as none', () => {
+    for (const filter of [
+      NO_FILTER,
+      { status: 'failed', q: 'a b&c?d', cursor: null },
+      { status: null, q: '', cursor: '123' },
+    ] as const) {
+      for (const view of ['home', 'tasks'] as const) {
+        assert.deepEqual(parseRoute(tasksHash(filter, view)), { kind: view, filter });
+      }
+    }
+    assert.deepEqual(parseRoute('#/tasks?status=nonsense&cursor=-1'), { kind: 'tasks', filter: NO_FILTER });
   });
 
   it('keep which log lines are looked at', () => {
@@ -26,7 +42,7 @@ describe('addresses within the page', () => {
   });
 
   it('name each view', () => {
-    for (const kind of ['dashboard', 'submit', 'cluster'])
+    for (const kind of ['dashboard', 'submit', 'nodes', 'cluster', 'faults'])
       assert.deepEqual(parseRoute(`#/${kind}`), { kind });
   });
 

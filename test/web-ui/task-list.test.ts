@@ -78,7 +78,7 @@ describe('the list of tasks', () => {
   });
 
   it('shows under a status only what has it, as soon as it changes', () => {
-    const filter = { status: 'queued', q: '' } as const;
+    const filter = { status: 'queued', q: '', cursor: null } as const;
     const queued = lists.withFirstPage(lists.emptyList(filter), page(3, 1), false);
     assert.deepEqual(numbers(lists.withEvent(queued, change(2, 'running'), 50)), [3, 1]);
     assert.equal(lists.withTask(queued, task(9, { status: 'running' })), queued);
@@ -86,7 +86,11 @@ describe('the list of tasks', () => {
   });
 
   it('does not guess whether a new task matches a search', () => {
-    const found = lists.withFirstPage(lists.emptyList({ status: null, q: 'sum' }), page(3, 1), false);
+    const found = lists.withFirstPage(
+      lists.emptyList({ status: null, q: 'sum', cursor: null }),
+      page(3, 1),
+      false,
+    );
     assert.equal(lists.withTask(found, task(9)), found);
   });
 

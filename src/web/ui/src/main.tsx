@@ -1,6 +1,6 @@
 import { render } from 'preact';
 import { systemClock } from './model/clock.ts';
-import { parseDraft } from './model/draft.ts';
+import { keptPart, parseDraft } from './model/draft.ts';
 import type { Draft } from './model/draft.ts';
 import { Api } from './net/api.ts';
 import { Client } from './net/client.ts';
@@ -8,9 +8,12 @@ import { Actions } from './state/actions.ts';
 import type { PendingSend } from './state/actions.ts';
 import { initialState } from './state/app-state.ts';
 import type { AppState } from './state/app-state.ts';
+import { Bulk } from './state/bulk.ts';
 import { ClusterWatch } from './state/cluster-watch.ts';
+import { FaultWatch } from './state/fault-watch.ts';
 import { Live } from './state/live.ts';
 import { LogWatch } from './state/log-watch.ts';
+import { Scenarios } from './state/scenarios.ts';
 import { Store } from './state/store.ts';
 import { Root } from './view/app.tsx';
 import './styles/tokens.css';
@@ -25,6 +28,11 @@ import './styles/cluster.css';
 import './styles/submit.css';
 import './styles/dashboard.css';
 import './styles/logs.css';
+import './styles/table.css';
+import './styles/lanes.css';
+import './styles/travel.css';
+import './styles/faults.css';
+import './styles/dialog.css';
 
 const READ_MS_MAX = 6_000;
 const CHANGE_MS_MAX = 15_000;
@@ -51,7 +59,7 @@ function readKept(): Kept {
 
 function saveKept(draft: Draft, pending: PendingSend | null): void {
   try {
-    sessionStorage.setItem(KEPT_UNDER, JSON.stringify({ draft, pending }));
+    sessionStorage.setItem(KEPT_UNDER, JSON.stringify({ draft: keptPart(draft), pending }));
   } catch {
     // Storage is off or full: a reload then begins with an empty form.
   }
@@ -85,7 +93,14 @@ function start(root: HTMLElement): void {
   actions.bind(live);
   const clusterWatch = new ClusterWatch({ store, api, clock: systemClock });
   const logWatch = new LogWatch({ store, api, clock: systemClock });
-  render(<Root app={{ store, actions, live, clusterWatch, logWatch, api }} />, root);
+  const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
+  const app = {
+    ...{ store, actions, live, clusterWatch, logWatch, api },
+    faultWatch: new FaultWatch({ store, api, live, clock: systemClock }),
+    scenarios: new Scenarios({ store, api, clock: systemClock, randomBytes }),
+    bulk: new Bulk(store, api),
+  };
+  render(<Root app={app} />, root);
   live.start();
   stopWhileHidden(live, store);
 }

@@ -1,10 +1,17 @@
+import type { TaskFilter } from './task-list.ts';
+import { NO_FILTER } from './task-list.ts';
+import { STATUSES } from './status.ts';
+
 /** Addresses within the page (after #). Each view of the page is one kind; new views are added here. */
 export type Route =
-  | { readonly kind: 'home' }
+  | { readonly kind: 'home'; readonly filter: TaskFilter }
+  | { readonly kind: 'tasks'; readonly filter: TaskFilter }
   | { readonly kind: 'task'; readonly id: string }
   | { readonly kind: 'dashboard' }
   | { readonly kind: 'submit' }
+  | { readonly kind: 'nodes' }
   | { readonly kind: 'cluster' }
+  | { readonly kind: 'faults' }
   | { readonly kind: 'logs'; readonly filter: LogFilter }
   | { readonly kind: 'unknown'; readonly path: string };
 
@@ -20,22 +27,38 @@ export const NO_LOG_FILTER: LogFilter = { node: '', q: '' };
 export function parseRoute(hash: string): Route {
   const [address = '', query = ''] = hash.replace(/^#/, '').split(/\?(.*)/s, 2);
   const path = address.replace(/\/+$/, '');
+  const given = new URLSearchParams(query);
   switch (path) {
     case '':
-      return { kind: 'home' };
+      return { kind: 'home', filter: taskFilter(given) };
+    case '/tasks':
+      return { kind: 'tasks', filter: taskFilter(given) };
     case '/dashboard':
       return { kind: 'dashboard' };
     case '/submit':
       return { kind: 'submit' };
+    case '/nodes':
+      return { kind: 'nodes' };
     case '/cluster':
       return { kind: 'cluster' };
-    case '/logs': {
-      const given = new URLSearchParams(query);
+    case '/faults':
+      return { kind: 'faults' };
+    case '/logs':
       return { kind: 'logs', filter: { node: given.get('node') ?? '', q: given.get('q') ?? '' } };
-    }
     default:
       return parseTask(path);
   }
+}
+
+/** What an address does not say, or says wrong, counts as not filtered. */
+function taskFilter(given: URLSearchParams): TaskFilter {
+  const status = STATUSES.find((known) => known === given.get('status')) ?? null;
+  const cursor = given.get('cursor');
+  return {
+    status,
+    q: (given.get('q') ?? '').slice(0, 200),
+    cursor: cursor !== null && /^\d{1,15}$/.test(cursor) ? cursor : null,
+  };
 }
 
 function parseTask(path: string): Route {
@@ -51,10 +74,22 @@ function parseTask(path: string): Route {
 export const homeHash = '#/';
 export const dashboardHash = '#/dashboard';
 export const submitHash = '#/submit';
+export const nodesHash = '#/nodes';
 export const clusterHash = '#/cluster';
+export const faultsHash = '#/faults';
 
 export function taskHash(id: string): string {
   return `#/tasks/${encodeURIComponent(id)}`;
+}
+
+/** The list of payloads under this filter, on the view with the form (`home`) or on the one of the table alone. */
+export function tasksHash(filter: TaskFilter = NO_FILTER, view: 'home' | 'tasks' = 'tasks'): string {
+  const query = new URLSearchParams();
+  if (filter.status !== null) query.set('status', filter.status);
+  if (filter.q !== '') query.set('q', filter.q);
+  if (filter.cursor !== null) query.set('cursor', filter.cursor);
+  const path = view === 'home' ? '#/' : '#/tasks';
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
 }
 
 export function logsHash(filter: LogFilter = NO_LOG_FILTER): string {

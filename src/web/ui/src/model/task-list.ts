@@ -6,6 +6,8 @@ import type { TaskRow } from './task-row.ts';
 /** Rows the page keeps at most; older ones are reached by filter, search or the command line. */
 export const ROWS_MAX = 500;
 export const PAGE_ROWS = 50;
+/** Rows of a page of the table, which does not grow: older ones are on the next. */
+export const TABLE_ROWS = 100;
 
 /** An answer of GET /v1/tasks. */
 export interface ListPage {
@@ -18,15 +20,19 @@ export interface TaskFilter {
   readonly status: TaskStatus | null;
   /** Free text; empty for none. */
   readonly q: string;
+  /** Where the page begins that is shown; null for the newest. */
+  readonly cursor: string | null;
 }
 
-export const NO_FILTER: TaskFilter = { status: null, q: '' };
+export const NO_FILTER: TaskFilter = { status: null, q: '', cursor: null };
 
 export type Counts = Readonly<Partial<Record<TaskStatus, number>>>;
 
 /** The list as shown: newest first, without holes from its first row to its last. */
 export interface TaskList {
   readonly filter: TaskFilter;
+  /** Rows of a page. */
+  readonly pageRows: number;
   readonly rows: readonly TaskRow[];
   /** Where the next older page begins; null when there is none, or when the page keeps no more. */
   readonly nextCursor: string | null;
@@ -38,8 +44,17 @@ export interface TaskList {
   readonly stale: boolean;
 }
 
-export function emptyList(filter: TaskFilter = NO_FILTER, counts: Counts = {}): TaskList {
-  return { filter, rows: [], nextCursor: null, full: false, counts, loaded: false, stale: false };
+export function emptyList(
+  filter: TaskFilter = NO_FILTER,
+  counts: Counts = {},
+  pageRows = PAGE_ROWS,
+): TaskList {
+  return { filter, pageRows, rows: [], nextCursor: null, full: false, counts, loaded: false, stale: false };
+}
+
+/** The table shows one page, the list under the form grows. */
+export function isPaged(list: TaskList): boolean {
+  return list.pageRows === TABLE_ROWS;
 }
 
 function newer(known: TaskRow | undefined, row: TaskRow): TaskRow {
@@ -72,6 +87,7 @@ export function withFirstPage(list: TaskList, page: ListPage, stale: boolean): T
     full: tail.length > 0 && list.full,
     nextCursor: tail.length > 0 ? list.nextCursor : page.nextCursor,
   };
+  if (isPaged(list)) return { ...base, rows: fresh, full: false, nextCursor: page.nextCursor };
   // Without an older page there is nothing below: rows that are not in it have been removed by retention.
   if (page.nextCursor === null) return { ...base, rows: fresh, full: false, nextCursor: null };
   return { ...base, ...capped(base, [...fresh, ...tail]) };
@@ -100,7 +116,8 @@ export function withTask(list: TaskList, task: TaskView): TaskList {
   if (known !== undefined) {
     return row === known ? list : { ...list, rows: list.rows.with(at, row) };
   }
-  if (!matches(list.filter, row)) return list;
+  // A page of the table does not grow: it is fetched again instead.
+  if (isPaged(list) || !matches(list.filter, row)) return list;
   const place = list.rows.findIndex((other) => other.submittedAt <= row.submittedAt);
   if (place === -1 && (list.nextCursor !== null || list.full)) return list;
   const rows = list.rows.toSpliced(place === -1 ? list.rows.length : place, 0, row);
@@ -109,7 +126,9 @@ export function withTask(list: TaskList, task: TaskView): TaskList {
 
 /** Free text can only be judged by the server, so a new row is never put into a search by guess. */
 function matches(filter: TaskFilter, row: TaskRow): boolean {
-  return filter.q === '' && (filter.status === null || filter.status === row.status);
+  return (
+    filter.q === '' && filter.cursor === null && (filter.status === null || filter.status === row.status)
+  );
 }
 
 /** Rows of the list that (still) belong to its filter: a task that finished leaves "running" at once. */

@@ -1,5 +1,7 @@
 import type { TaskEvent, TaskRequest, TaskView } from '../../../../api/tasks.ts';
-import type { NodeView, OutputStream, RaftLogEntryView, RaftView } from '../../../../api/views.ts';
+import type { FaultKind, FaultsView } from '../../../../api/faults.ts';
+import type { TaskFilesView } from '../../../../api/task-files.ts';
+import type { NodeView, OutputStream, RaftLogEntryView, RaftView, StateView } from '../../../../api/views.ts';
 import type { LogPage } from '../model/log-tail.ts';
 import type { LogFilter } from '../model/router.ts';
 import type { ListPage, TaskFilter } from '../model/task-list.ts';
@@ -94,6 +96,27 @@ export class Api {
     return this.#client.post(`/v1/tasks/${encodeURIComponent(id)}/retry`, {});
   }
 
+  async drain(node: string, drain: boolean): Promise<void> {
+    await this.#client.post(`/v1/nodes/${encodeURIComponent(node)}/drain`, { drain });
+  }
+
+  async injectFault(node: string, fault: FaultKind, forMs: number): Promise<FaultsView> {
+    return this.#client.post(`/v1/nodes/${encodeURIComponent(node)}/faults`, { fault, forMs });
+  }
+
+  /** Tasks and nodes as they were at an index of the log; null: now. As that server knows them. */
+  stateAt(server: string | null, at: number | null, limit: number): Promise<StateView> {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (at !== null) query.set('at', String(at));
+    if (server !== null) query.set('via', server);
+    return this.#client.get(`/v1/state?${query.toString()}`);
+  }
+
+  /** The files that were kept of a finished task. */
+  taskFiles(id: string): Promise<TaskFilesView> {
+    return this.#client.get(`/v1/tasks/${encodeURIComponent(id)}/files`);
+  }
+
   async setStopped(node: string, stopped: boolean): Promise<void> {
     const path = `/v1/nodes/${encodeURIComponent(node)}/stop`;
     await this.#client.post(path, { stopped }, { timeoutMs: SWITCH_MS_MAX });
@@ -125,6 +148,11 @@ export class Api {
       return { value: await this.#client.get<T>(`${path}?${again.toString()}`), stale: true };
     }
   }
+}
+
+/** Address of one file that was kept of a task. */
+export function filePath(id: string, path: string): string {
+  return `/v1/tasks/${encodeURIComponent(id)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 
 /** Address of a task's output; also used as a plain link to all of it. */

@@ -1,6 +1,8 @@
+import type { FaultKind } from '../../../../api/faults.ts';
+import type { TaskFile } from '../../../../api/task-files.ts';
 import type { TaskStatus, TaskView } from '../../../../api/tasks.ts';
 import type { Clock } from '../model/clock.ts';
-import { afterSend, toRequest } from '../model/draft.ts';
+import { afterSend, draftOf, toRequest } from '../model/draft.ts';
 import type { Draft, DraftField } from '../model/draft.ts';
 import { shortId } from '../model/format.ts';
 import { withIntent } from '../model/node-board.ts';
@@ -10,7 +12,7 @@ import { emptyList, PAGE_ROWS, withOlderPage, withTask } from '../model/task-lis
 import type { TaskFilter } from '../model/task-list.ts';
 import { resultPreview } from '../model/task-row.ts';
 import type { Api } from '../net/api.ts';
-import { asFailure } from '../net/client.ts';
+import { ApiFailure, asFailure } from '../net/client.ts';
 import { advice, fieldOf, newKey, send } from '../net/submission.ts';
 import type { AppState, Detail } from './app-state.ts';
 import type { Live } from './live.ts';
@@ -62,6 +64,16 @@ export class Actions {
     const draft: Draft = { ...store.get().draft, [field]: value };
     const { send: state } = store.get();
     store.set({ draft, ...(state.kind === 'sending' ? {} : { send: { kind: 'idle' } }) });
+    this.#keep();
+  }
+
+  setFiles(files: readonly TaskFile[]): void {
+    this.#options.store.update((state) => ({ ...state, draft: { ...state.draft, files } }));
+  }
+
+  /** Fills the form in with what was submitted before. */
+  editAgain(task: TaskView): void {
+    this.#options.store.set({ draft: draftOf(task), send: { kind: 'idle' } });
     this.#keep();
   }
 
@@ -136,11 +148,14 @@ export class Actions {
     this.#sending?.abort();
   }
 
-  setFilter(filter: TaskFilter): void {
+  /** Shows another part of the list: what its address says. */
+  setFilter(filter: TaskFilter, pageRows: number = PAGE_ROWS): void {
     const { store } = this.#options;
     const { list } = store.get();
-    if (list.filter.status === filter.status && list.filter.q === filter.q) return;
-    store.set({ list: emptyList(filter, list.counts), listFailure: null });
+    const { status, q, cursor } = list.filter;
+    const same = status === filter.status && q === filter.q && cursor === filter.cursor;
+    if (same && list.pageRows === pageRows) return;
+    store.set({ list: emptyList(filter, list.counts, pageRows), listFailure: null });
     this.#live?.refreshAll();
   }
 
@@ -150,7 +165,7 @@ export class Actions {
     if (loadingOlder || list.nextCursor === null) return;
     store.set({ loadingOlder: true });
     try {
-      const page = await api.listTasks(list.filter, PAGE_ROWS, list.nextCursor);
+      const page = await api.listTasks(list.filter, list.pageRows, list.nextCursor);
       store.update((state) =>
         // Filtered anew, or begun anew after a gap, while the answer was under way: it no longer fits below.
         state.list.nextCursor === list.nextCursor
@@ -205,7 +220,48 @@ export class Actions {
     return task.id;
   }
 
-  async #act(id: string, what: 'cancel' | 'retry', call: () => Promise<TaskView>): Promise<TaskView | null> {
+  /** Sends what a task was made of once more, whatever became of it; resolves with the new id, or null. */
+  async duplicate(task: TaskView): Promise<string | null> {
+    const built = toRequest(draftOf(task));
+    if (built.kind === 'error') {
+      this.#setAction(task.id, { kind: 'failed', failure: new ApiFailure('INVALID', built.message) });
+      return null;
+    }
+    const key = newKey(this.#options.randomBytes);
+    const copy = await this.#act(task.id, 'duplicate', () => this.#options.api.submit(built.request, key));
+    if (copy === null) return null;
+    this.#watch(copy);
+    this.#live?.refreshTask(copy.id);
+    return copy.id;
+  }
+
+  /** The node gets no further tasks, or does again. */
+  async setDraining(node: string, drain: boolean): Promise<void> {
+    this.#setNodeProblem(node, null);
+    try {
+      await this.#options.api.drain(node, drain);
+      this.#live?.refreshNodes();
+    } catch (thrown) {
+      this.#setNodeProblem(node, asFailure(thrown).message);
+    }
+  }
+
+  /** Puts a fault into a node; resolves with what went wrong, null where nothing did. */
+  async injectFault(node: string, fault: FaultKind, forMs: number): Promise<string | null> {
+    try {
+      await this.#options.api.injectFault(node, fault, forMs);
+      this.#live?.refreshNodes();
+      return null;
+    } catch (thrown) {
+      return asFailure(thrown).message;
+    }
+  }
+
+  async #act(
+    id: string,
+    what: 'cancel' | 'retry' | 'duplicate',
+    call: () => Promise<TaskView>,
+  ): Promise<TaskView | null> {
     this.#setAction(id, { kind: 'busy', what });
     try {
       const task = await call();

@@ -12,6 +12,9 @@ import { EMPTY_RAFT_BOARD } from '../model/raft-board.ts';
 import type { TaskList } from '../model/task-list.ts';
 import { emptyList } from '../model/task-list.ts';
 import type { ApiFailure } from '../net/client.ts';
+import type { FaultItem } from '../model/fault-line.ts';
+import type { BulkProgress } from './bulk.ts';
+import type { ScenarioRun } from './scenarios.ts';
 
 /** The task whose page is open. */
 export interface Detail {
@@ -25,7 +28,7 @@ export interface Detail {
   /** A cancel or retry under way, or what became of it. */
   readonly action:
     | { readonly kind: 'idle' }
-    | { readonly kind: 'busy'; readonly what: 'cancel' | 'retry' }
+    | { readonly kind: 'busy'; readonly what: 'cancel' | 'retry' | 'duplicate' }
     | { readonly kind: 'failed'; readonly failure: ApiFailure };
 }
 
@@ -61,6 +64,8 @@ export interface AppState {
   readonly list: TaskList;
   readonly listFailure: ApiFailure | null;
   readonly loadingOlder: boolean;
+  /** The last bulk action; null while there is none to tell of. */
+  readonly bulk: BulkProgress | null;
 
   readonly board: NodeBoard;
   readonly boardFailure: ApiFailure | null;
@@ -73,6 +78,10 @@ export interface AppState {
   readonly raft: RaftBoard;
 
   readonly logs: LogTail;
+
+  /** What happened around faults, as far as heard while their view was open; oldest first. */
+  readonly faultItems: readonly FaultItem[];
+  readonly scenario: ScenarioRun | null;
 
   /** Samples of the last minutes. */
   readonly history: History;
@@ -99,12 +108,15 @@ export function initialState(nowMs: number, draft: Draft = EMPTY_DRAFT): AppStat
     list: emptyList(),
     listFailure: null,
     loadingOlder: false,
+    bulk: null,
     board: EMPTY_BOARD,
     boardFailure: null,
     stopRefused: null,
     nodeProblems: {},
     raft: EMPTY_RAFT_BOARD,
     logs: emptyTail(),
+    faultItems: [],
+    scenario: null,
     history: [],
     detail: null,
     draft,

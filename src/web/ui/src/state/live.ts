@@ -4,7 +4,7 @@ import type { Clock } from '../model/clock.ts';
 import { withSample } from '../model/history.ts';
 import { withLeader, withNodes } from '../model/node-board.ts';
 import { isFinal } from '../model/status.ts';
-import { PAGE_ROWS, withCounts, withEvent, withFirstPage, withTask } from '../model/task-list.ts';
+import { isPaged, withCounts, withEvent, withFirstPage, withTask } from '../model/task-list.ts';
 import type { TaskChange } from '../model/task-list.ts';
 import { lacksBulk } from '../model/task-row.ts';
 import { unreachable } from '../model/unreachable.ts';
@@ -57,6 +57,7 @@ export class Live {
   readonly #stall = new StallWatch();
   /** Told by the rows themselves when they come into view. */
   readonly rows: Hydrator;
+  readonly #listeners = new Set<(message: EventMessage) => void>();
   #running = false;
   /** Everything may have changed: fetch the first page and the open task. */
   #fetchAll = true;
@@ -106,6 +107,12 @@ export class Live {
     this.rows.start();
     this.#feed.start();
     this.#nodes.repeat(NODES_INTERVAL_MS);
+  }
+
+  /** Calls back for every message of the stream; returns the unsubscriber. */
+  listen(listener: (message: EventMessage) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Silence: no calls, no stream. The state stays as it is. */
@@ -186,6 +193,7 @@ export class Live {
       term: Math.max(state.term ?? 0, message.term),
     }));
     for (const event of message.events) this.#onEvent(event, message.index);
+    for (const listener of this.#listeners) listener(message);
   }
 
   #onEvent(event: ClusterEvent, index: number): void {
@@ -233,7 +241,7 @@ export class Live {
     // Without the stream nothing tells what has changed; and whether it matches a search, only the server knows.
     const whole = this.#fetchAll || store.get().feed !== 'open';
     const searching = store.get().list.filter.q !== '';
-    const all = whole || searching || changed.size > SINGLE_FETCHES_MAX;
+    const all = whole || searching || isPaged(store.get().list) || changed.size > SINGLE_FETCHES_MAX;
     const detailId = store.get().detail?.id ?? null;
     const wholeDetail = whole || (detailId !== null && changed.has(detailId));
     this.#changedIds = new Set();
@@ -261,8 +269,8 @@ export class Live {
 
   async #fetchFirstPage(changed: ReadonlySet<string>): Promise<void> {
     const { store, api } = this.#options;
-    const { filter } = store.get().list;
-    const page = await api.listTasks(filter, PAGE_ROWS, null);
+    const { filter, pageRows } = store.get().list;
+    const page = await api.listTasks(filter, pageRows, filter.cursor);
     for (const task of page.value.tasks) this.#stall.proven(task.index);
     // The filter was changed while the answer was under way: another answer will come.
     if (store.get().list.filter !== filter) return;

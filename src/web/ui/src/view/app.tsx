@@ -10,12 +10,14 @@ import { AppContext, useSelect } from './context.ts';
 import type { App } from './context.ts';
 import { Banners, Header } from './header.tsx';
 import { Dashboard } from './dashboard.tsx';
+import { Faults } from './faults.tsx';
 import { Logs } from './logs.tsx';
-import { Nodes } from './nodes.tsx';
+import { Nodes, NodesView } from './nodes.tsx';
 import { SignIn } from './sign-in.tsx';
 import { Submit } from './submit.tsx';
 import { TaskPage } from './task-page.tsx';
 import { Tasks } from './task-list.tsx';
+import { TaskTable } from './task-table.tsx';
 import { useRoute } from './use-route.ts';
 
 export function Root({ app }: { readonly app: App }): VNode {
@@ -38,7 +40,7 @@ function Page(): VNode {
       <main class={`page page-${route.kind} ${hasNodes(route) ? '' : 'page-wide'}`}>
         <View route={route} />
         {hasNodes(route) ? <Nodes /> : null}
-        {route.kind === 'home' ? <Tasks /> : null}
+        {route.kind === 'home' ? <Tasks filter={route.filter} /> : null}
       </main>
       <p class="visually-hidden" role="status" data-testid="announcement">
         {announcement}
@@ -62,8 +64,14 @@ function View({ route }: { readonly route: Route }): VNode {
       return <TaskPage id={route.id} />;
     case 'dashboard':
       return <Dashboard />;
+    case 'tasks':
+      return <TaskTable filter={route.filter} />;
+    case 'nodes':
+      return <NodesView />;
     case 'cluster':
       return <Cluster />;
+    case 'faults':
+      return <Faults />;
     case 'logs':
       return <Logs filter={route.filter} />;
     case 'submit':
@@ -90,8 +98,14 @@ function titleOf(route: Route): string {
       return 'Dashboard · CLB';
     case 'submit':
       return 'Submit · CLB';
+    case 'tasks':
+      return 'Tasks · CLB';
+    case 'nodes':
+      return 'Nodes · CLB';
     case 'cluster':
       return 'Cluster · CLB';
+    case 'faults':
+      return 'Faults · CLB';
     case 'logs':
       return 'Log lines · CLB';
     case 'home':

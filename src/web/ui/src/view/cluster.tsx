@@ -1,13 +1,15 @@
 import type { VNode } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RaftView } from '../../../../api/views.ts';
-import { absoluteTime, clockTime, parseTime, plural } from '../model/format.ts';
+import { plural } from '../model/format.ts';
 import { cellState, lagOf, leaderOf, shownIndexes } from '../model/raft-board.ts';
-import type { EntryLine, RaftBoard, ServerEntry, Spell } from '../model/raft-board.ts';
+import type { RaftBoard, ServerEntry, Spell } from '../model/raft-board.ts';
 import type { Tone } from '../model/status.ts';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
+import { LogEntries } from './log-entries.tsx';
 import { Ago, ToneDot } from './small.tsx';
+import { TimeTravel } from './time-travel.tsx';
 import { ViewTitle } from './view-title.tsx';
 
 /** The servers and the log they replicate, as each of them has it. */
@@ -15,6 +17,7 @@ export function Cluster(): VNode {
   const { clusterWatch } = useApp();
   const board = useSelect((state) => state.raft);
   useEffect(() => clusterWatch.start(), [clusterWatch]);
+  const leader = leaderOf(board);
   return (
     <div class="view" data-testid="cluster-view">
       <ViewTitle title="Cluster" hint="Every server is asked for its own state once a second." />
@@ -25,7 +28,13 @@ export function Cluster(): VNode {
           <Picture board={board} />
           <Servers board={board} />
           <Spells spells={board.spells} />
-          <Entries entries={board.entries} commitIndex={leaderOf(board)?.commitIndex ?? 0} />
+          <TimeTravel server={leader?.id ?? null} lastIndex={leader?.appliedIndex ?? 0} />
+          <LogEntries
+            server={leader?.id ?? null}
+            firstIndex={leader?.firstIndex ?? 0}
+            lastIndex={leader?.lastIndex ?? 0}
+            commitIndex={leader?.commitIndex ?? 0}
+          />
         </>
       )}
     </div>
@@ -245,61 +254,5 @@ function Spells({ spells }: { readonly spells: readonly Spell[] }): VNode {
         ))}
       </ol>
     </section>
-  );
-}
-
-function Entries({
-  entries,
-  commitIndex,
-}: {
-  readonly entries: readonly EntryLine[];
-  readonly commitIndex: number;
-}): VNode {
-  return (
-    <section class="panel" aria-labelledby="entries-title">
-      <div class="section-head">
-        <h2 id="entries-title">Newest entries</h2>
-        <span class="muted">as the master has them</span>
-      </div>
-      {entries.length === 0 ? <p class="empty muted">The master has not been asked yet.</p> : null}
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of entries">
-        <table class="plain-table">
-          <thead>
-            <tr>
-              <th scope="col" class="number">
-                Index
-              </th>
-              <th scope="col" class="number">
-                Term
-              </th>
-              <th scope="col">Time</th>
-              <th scope="col">What</th>
-            </tr>
-          </thead>
-          <tbody>
-            {entries.toReversed().map((entry) => (
-              <EntryRow key={entry.index} entry={entry} committed={entry.index <= commitIndex} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-function EntryRow({ entry, committed }: { readonly entry: EntryLine; readonly committed: boolean }): VNode {
-  const at = parseTime(entry.time);
-  return (
-    <tr data-testid="log-entry" data-index={entry.index}>
-      <td class="number">{entry.index}</td>
-      <td class="number">{entry.term}</td>
-      <td title={at === null ? undefined : absoluteTime(at)}>
-        {at === null ? '–' : clockTime(at, { millis: true })}
-      </td>
-      <td class="entry-what">
-        {entry.what}
-        {committed ? null : <span class="muted"> (not committed yet)</span>}
-      </td>
-    </tr>
   );
 }

@@ -1,11 +1,12 @@
 import type { ComponentType, VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import type { Draft, DraftField } from '../model/draft.ts';
+import type { Draft } from '../model/draft.ts';
 import { shortId } from '../model/format.ts';
 import { taskHash } from '../model/router.ts';
 import type { SendState } from '../state/app-state.ts';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
+import { Options } from './options.tsx';
 
 export interface ComposeProps {
   /** What edits a script, given the plain field that would; left out: that field itself. */
@@ -68,7 +69,7 @@ export function Compose({ editor: Editor, optionsOpen = false }: ComposeProps): 
           <span class="hint keys">Ctrl + Enter sends</span>
         </div>
         <Problem send={send} />
-        <Options draft={draft} badField={badField} open={optionsOpen} />
+        <Options draft={draft} badField={badField} all={optionsOpen} />
       </form>
     </section>
   );
@@ -137,89 +138,5 @@ function Problem({ send }: { readonly send: SendState }): VNode | null {
         {send.advice === null ? null : <span class="problem-advice">{send.advice}</span>}
       </p>
     </div>
-  );
-}
-
-interface FieldProps {
-  readonly draft: Draft;
-  readonly field: DraftField;
-  readonly label: string;
-  readonly placeholder: string;
-  readonly numeric?: boolean;
-  readonly bad: boolean;
-}
-
-function Field({ draft, field, label, placeholder, numeric = false, bad }: FieldProps): VNode {
-  const { actions } = useApp();
-  return (
-    <label class="field">
-      <span class="field-label">{label}</span>
-      <input
-        name={field}
-        type="text"
-        inputMode={numeric ? 'numeric' : 'text'}
-        autocomplete="off"
-        spellcheck={false}
-        placeholder={placeholder}
-        aria-invalid={bad}
-        aria-describedby={bad ? 'send-problem' : undefined}
-        value={draft[field]}
-        onInput={(event) => actions.edit(field, event.currentTarget.value)}
-      />
-    </label>
-  );
-}
-
-function Options({
-  draft,
-  badField,
-  open,
-}: {
-  readonly draft: Draft;
-  readonly badField: string | null;
-  readonly open: boolean;
-}): VNode {
-  const { actions } = useApp();
-  const field = (name: DraftField, label: string, placeholder: string, numeric = false): VNode => (
-    <Field
-      draft={draft}
-      field={name}
-      label={label}
-      placeholder={placeholder}
-      numeric={numeric}
-      bad={badField === name}
-    />
-  );
-  return (
-    <details class="options" open={open}>
-      <summary>
-        <Icon name="chevron" />
-        Options
-      </summary>
-      <div class="options-grid">
-        <fieldset class="field">
-          <legend class="field-label">Payload is a</legend>
-          <div class="segmented">
-            {(['script', 'command'] as const).map((mode) => (
-              <label key={mode}>
-                <input
-                  type="radio"
-                  name="mode"
-                  value={mode}
-                  checked={draft.mode === mode}
-                  onChange={() => actions.edit('mode', mode)}
-                />
-                <span>{mode === 'script' ? 'Script' : 'Command'}</span>
-              </label>
-            ))}
-          </div>
-        </fieldset>
-        {draft.mode === 'script' ? field('interpreter', 'Interpreter', 'python3') : null}
-        {field('name', 'Name', 'none')}
-        {field('timeoutSeconds', 'Time limit, seconds', 'none', true)}
-        {field('maxAttempts', 'Attempts at most', '1', true)}
-        {field('priority', 'Priority, 0–100', '50', true)}
-      </div>
-    </details>
   );
 }

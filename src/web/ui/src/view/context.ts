@@ -3,6 +3,9 @@ import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import type { Actions } from '../state/actions.ts';
 import type { AppState } from '../state/app-state.ts';
 import type { ClusterWatch } from '../state/cluster-watch.ts';
+import type { Bulk } from '../state/bulk.ts';
+import type { FaultWatch } from '../state/fault-watch.ts';
+import type { Scenarios } from '../state/scenarios.ts';
 import type { LogWatch } from '../state/log-watch.ts';
 import type { Live } from '../state/live.ts';
 import type { Store } from '../state/store.ts';
@@ -15,6 +18,9 @@ export interface App {
   readonly live: Live;
   readonly clusterWatch: ClusterWatch;
   readonly logWatch: LogWatch;
+  readonly faultWatch: FaultWatch;
+  readonly scenarios: Scenarios;
+  readonly bulk: Bulk;
   readonly api: Api;
 }
 

@@ -3,11 +3,11 @@ import { currentRate, nodeCurves, RATE_MS, rates, rateText } from '../model/hist
 import type { Curve, History } from '../model/history.ts';
 import { phaseOf } from '../model/node-board.ts';
 import { percent } from '../model/format.ts';
-import { clusterHash, homeHash } from '../model/router.ts';
+import { clusterHash, tasksHash } from '../model/router.ts';
 import { isFinal, NODE_BADGES, STATUS_BADGES, STATUSES } from '../model/status.ts';
-import { totalCount } from '../model/task-list.ts';
+import { NO_FILTER, totalCount } from '../model/task-list.ts';
 import { Chart } from './chart.tsx';
-import { useApp, useSelect } from './context.ts';
+import { useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
 import { ToneDot } from './small.tsx';
 import { ViewTitle } from './view-title.tsx';
@@ -53,9 +53,7 @@ export function Dashboard(): VNode {
 
 /** One tile per status; each leads to its payloads. */
 function Counts(): VNode {
-  const { actions } = useApp();
   const counts = useSelect((state) => state.list.counts);
-  const q = useSelect((state) => state.list.filter.q);
   return (
     <section aria-labelledby="counts-title">
       <h2 id="counts-title" class="visually-hidden">
@@ -69,11 +67,10 @@ function Counts(): VNode {
             <li key={status}>
               <a
                 class={`tile tone-${badge.tone} ${count === 0 ? 'tile-none' : ''}`}
-                href={homeHash}
+                href={tasksHash({ ...NO_FILTER, status })}
                 data-testid="count"
                 data-status={status}
                 data-count={count}
-                onClick={() => actions.setFilter({ status, q })}
               >
                 <span class="tile-number">{count.toLocaleString('en')}</span>
                 <span class="tile-label">

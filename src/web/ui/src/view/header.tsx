@@ -2,12 +2,22 @@ import type { VNode } from 'preact';
 import { relativeTime } from '../model/format.ts';
 import { linkState } from '../model/link-state.ts';
 import type { LinkState } from '../model/link-state.ts';
-import { clusterHash, dashboardHash, homeHash, logsHash, submitHash } from '../model/router.ts';
+import {
+  clusterHash,
+  dashboardHash,
+  faultsHash,
+  homeHash,
+  logsHash,
+  nodesHash,
+  submitHash,
+  tasksHash,
+} from '../model/router.ts';
 import type { Route } from '../model/router.ts';
 import { unreachable } from '../model/unreachable.ts';
 import type { AppState } from '../state/app-state.ts';
 import { useSelect } from './context.ts';
 import { Icon, Logo } from './icons.tsx';
+import { Shortcuts } from './shortcuts.tsx';
 import { useNow } from './use-now.ts';
 import { useRoute } from './use-route.ts';
 
@@ -22,6 +32,7 @@ export function Header(): VNode {
         </a>
         <Master />
         <LinkBadge />
+        <Shortcuts />
       </div>
       <Views />
     </header>
@@ -32,8 +43,11 @@ export function Header(): VNode {
 const VIEWS: readonly { readonly kind: Route['kind']; readonly label: string; readonly href: string }[] = [
   { kind: 'home', label: 'Payloads', href: homeHash },
   { kind: 'submit', label: 'Submit', href: submitHash },
+  { kind: 'tasks', label: 'Tasks', href: tasksHash() },
   { kind: 'dashboard', label: 'Dashboard', href: dashboardHash },
+  { kind: 'nodes', label: 'Nodes', href: nodesHash },
   { kind: 'cluster', label: 'Cluster', href: clusterHash },
+  { kind: 'faults', label: 'Faults', href: faultsHash },
   { kind: 'logs', label: 'Log lines', href: logsHash() },
 ];
 

@@ -10,9 +10,20 @@ import { unreachable } from '../model/unreachable.ts';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
 import { ToneDot } from './small.tsx';
+import { ViewTitle } from './view-title.tsx';
 
 /** Cards drawn before "show all": a thousand workers would bury the page. */
 const CARDS_SHOWN_MAX = 24;
+
+/** The nodes by themselves. */
+export function NodesView(): VNode {
+  return (
+    <div class="view" data-testid="nodes-view">
+      <ViewTitle title="Nodes" hint="Load as the master last heard of it, every two seconds." />
+      <Nodes />
+    </div>
+  );
+}
 
 /** Every node with its load, and the switch that simulates a crash. */
 export function Nodes(): VNode {
@@ -94,7 +105,10 @@ function NodeCard({ entry, canStop }: { readonly entry: NodeEntry; readonly canS
         <Meter label="RAM" node={view.id} value={live ? view.memory : null} />
         <Slots running={live ? view.running : 0} slots={view.slots} />
       </div>
-      {canStop ? <Switch id={view.id} phase={phase} /> : null}
+      <div class="node-actions">
+        {phase === 'up' ? <Drain view={view} /> : null}
+        {canStop ? <Switch id={view.id} phase={phase} /> : null}
+      </div>
       {problem === undefined ? null : (
         <p class="node-problem" role="alert">
           {problem}
@@ -182,6 +196,31 @@ function Slots({ running, slots }: { readonly running: number; readonly slots: n
         </span>
       )}
     </div>
+  );
+}
+
+/** A draining node gets no further tasks; what runs there may finish. */
+function Drain({ view }: { readonly view: NodeView }): VNode {
+  const { actions } = useApp();
+  const [busy, setBusy] = useState(false);
+  const draining = view.status === 'draining';
+  const flip = async (): Promise<void> => {
+    setBusy(true);
+    await actions.setDraining(view.id, !draining);
+    setBusy(false);
+  };
+  return (
+    <button
+      type="button"
+      class="button button-small node-drain"
+      disabled={busy}
+      title={draining ? 'Gives it tasks again' : 'No further tasks; what runs there may finish'}
+      data-testid={draining ? 'node-undrain' : 'node-drain'}
+      onClick={() => void flip()}
+    >
+      {draining ? 'End drain' : 'Drain'}
+      <span class="visually-hidden"> {view.id}</span>
+    </button>
   );
 }
 

@@ -9,6 +9,7 @@ import { outputPath } from '../net/api.ts';
 import { followOutput, OUTPUT_CHARS_MAX } from '../net/output-follower.ts';
 import type { OutputSnapshot } from '../net/output-follower.ts';
 import { useApp } from './context.ts';
+import { Icon } from './icons.tsx';
 
 const STREAMS: readonly OutputStream[] = ['stdout', 'stderr'];
 
@@ -18,6 +19,7 @@ export function Output({ task }: { readonly task: TaskView }): VNode {
   const failed = result !== null && result.exitCode !== 0 && result.stdout === '' && result.stderr !== '';
   const [chosen, setChosen] = useState<OutputStream | null>(null);
   const stream = chosen ?? (failed ? 'stderr' : 'stdout');
+  const [filter, setFilter] = useState('');
   return (
     <section class="panel" aria-labelledby="output-title" data-testid="task-output">
       <div class="section-head">
@@ -40,25 +42,65 @@ export function Output({ task }: { readonly task: TaskView }): VNode {
             </button>
           ))}
         </div>
+        <label class="search output-search">
+          <Icon name="search" />
+          <span class="visually-hidden">Show only lines with this text</span>
+          <input
+            type="search"
+            placeholder="Filter lines"
+            autocomplete="off"
+            spellcheck={false}
+            data-testid="output-filter"
+            value={filter}
+            onInput={(event) => setFilter(event.currentTarget.value)}
+          />
+        </label>
         {task.startedAt === null ? null : (
-          <a class="plain-link" href={outputPath(task.id, stream)} target="_blank" rel="noreferrer">
-            raw
-          </a>
+          <span class="output-links">
+            <a class="plain-link" href={outputPath(task.id, stream)} target="_blank" rel="noreferrer">
+              raw
+            </a>
+            <a class="plain-link" href={outputPath(task.id, stream)} download={`${task.id}.${stream}.txt`}>
+              download
+            </a>
+          </span>
         )}
       </div>
-      <Body task={task} stream={stream} />
+      <Body task={task} stream={stream} filter={filter} />
     </section>
   );
 }
 
-function Body({ task, stream }: { readonly task: TaskView; readonly stream: OutputStream }): VNode {
+interface BodyProps {
+  readonly task: TaskView;
+  readonly stream: OutputStream;
+  /** Only lines with this text; empty for all. */
+  readonly filter: string;
+}
+
+function filtered(text: string, filter: string): string {
+  const wanted = filter.trim().toLowerCase();
+  if (wanted === '') return text;
+  return text
+    .split('\n')
+    .filter((line) => line.toLowerCase().includes(wanted))
+    .join('\n');
+}
+
+function Body({ task, stream, filter }: BodyProps): VNode {
   const { result } = task;
   if (result !== null) {
-    const text = result[stream];
+    const text = filtered(result[stream], filter);
     return (
       <>
         <pre class="code code-output" data-testid={`task-${stream}`} tabIndex={0}>
-          {text === '' ? <span class="muted">nothing was written</span> : text}
+          {text === '' ? (
+            <span class="muted">
+              {result[stream] === '' ? 'nothing was written' : 'no line has this text'}
+            </span>
+          ) : (
+            text
+          )}
         </pre>
         {result.truncated ? (
           <p class="hint">
@@ -74,7 +116,7 @@ function Body({ task, stream }: { readonly task: TaskView; readonly stream: Outp
   if (task.status !== 'running' || attempt === undefined) {
     return <p class="empty">{task.pendingReason ?? 'It has not started yet.'}</p>;
   }
-  return <Following key={`${attempt.number}-${stream}`} task={task} stream={stream} />;
+  return <Following key={`${attempt.number}-${stream}`} task={task} stream={stream} filter={filter} />;
 }
 
 const NOTHING_YET: OutputSnapshot = { text: '', clipped: false, bytes: 0, state: 'waiting' };
@@ -82,11 +124,11 @@ const NOTHING_YET: OutputSnapshot = { text: '', clipped: false, bytes: 0, state:
 const AT_END_PX = 24;
 
 /** Output of the running attempt; a new attempt begins a new one of these. */
-function Following({ task, stream }: { readonly task: TaskView; readonly stream: OutputStream }): VNode {
+function Following({ task, stream, filter }: BodyProps): VNode {
   const { api } = useApp();
   const [output, setOutput] = useState(NOTHING_YET);
   const box = useRef<HTMLPreElement>(null);
-  const atEnd = useRef(true);
+  const [follow, setFollow] = useState(true);
   const status = useRef(task.status);
   status.current = task.status;
   useEffect(() => {
@@ -101,8 +143,8 @@ function Following({ task, stream }: { readonly task: TaskView; readonly stream:
     return () => stop.abort();
   }, [task.id, stream]);
   useLayoutEffect(() => {
-    if (atEnd.current && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
-  }, [output.text]);
+    if (follow && box.current !== null) box.current.scrollTop = box.current.scrollHeight;
+  }, [output.text, follow, filter]);
   const attempt = task.attempts.at(-1);
   return (
     <>
@@ -121,13 +163,22 @@ function Following({ task, stream }: { readonly task: TaskView; readonly stream:
         tabIndex={0}
         onScroll={(event) => {
           const pre = event.currentTarget;
-          atEnd.current = pre.scrollHeight - pre.scrollTop - pre.clientHeight < AT_END_PX;
+          setFollow(pre.scrollHeight - pre.scrollTop - pre.clientHeight < AT_END_PX);
         }}
       >
-        {output.text}
+        {filtered(output.text, filter)}
         {output.text === '' ? <span class="muted">nothing written yet</span> : null}
       </pre>
       <p class="hint following" data-state={output.state}>
+        <label class="field-inline">
+          <input
+            type="checkbox"
+            checked={follow}
+            data-testid="output-follow"
+            onChange={(event) => setFollow(event.currentTarget.checked)}
+          />
+          <span>Follow</span>
+        </label>{' '}
         {output.state === 'following' ? 'Following live.' : 'Waiting for output.'}
         {output.bytes === 0 ? null : ` ${byteSize(output.bytes)} so far.`}
       </p>

@@ -1,17 +1,18 @@
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { TaskStatus } from '../../../../api/tasks.ts';
-import { STATUS_BADGES, STATUSES } from '../model/status.ts';
-import { ROWS_MAX, totalCount, visibleRows } from '../model/task-list.ts';
-import type { TaskList } from '../model/task-list.ts';
+import { tasksHash } from '../model/router.ts';
+import { ROWS_MAX, visibleRows } from '../model/task-list.ts';
+import type { TaskFilter, TaskList } from '../model/task-list.ts';
 import { useApp, useSelect } from './context.ts';
-import { Icon } from './icons.tsx';
+import { StatusTabs, TaskSearch } from './task-filter.tsx';
 import { TaskRowView } from './task-row.tsx';
 
 /** Everything that was sent, newest first. */
-export function Tasks(): VNode {
+export function Tasks({ filter }: { readonly filter: TaskFilter }): VNode {
+  const { actions } = useApp();
   const list = useSelect((state) => state.list);
   const rows = visibleRows(list);
+  useEffect(() => actions.setFilter(filter), [filter.status, filter.q]);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const toggle = (id: string): void =>
     setOpen((before) => {
@@ -23,8 +24,8 @@ export function Tasks(): VNode {
     <section class="panel tasks" aria-labelledby="tasks-title">
       <div class="section-head tasks-head">
         <h2 id="tasks-title">Payloads</h2>
-        <StatusTabs list={list} />
-        <Search />
+        <StatusTabs list={list} view="home" />
+        <TaskSearch list={list} view="home" />
       </div>
       {rows.length === 0 ? (
         <Nothing list={list} />
@@ -54,61 +55,7 @@ export function Tasks(): VNode {
   );
 }
 
-/** One tab per status that occurs; the numbers are of all tasks, not only of those loaded here. */
-function StatusTabs({ list }: { readonly list: TaskList }): VNode {
-  const { actions } = useApp();
-  const { filter, counts } = list;
-  const choose = (status: TaskStatus | null) => () => actions.setFilter({ ...filter, status });
-  const occurring = STATUSES.filter((status) => (counts[status] ?? 0) > 0 || filter.status === status);
-  return (
-    <div class="tabs" role="group" aria-label="Show payloads by status">
-      <button type="button" class="tab" aria-pressed={filter.status === null} onClick={choose(null)}>
-        All <span class="tab-count">{totalCount(counts)}</span>
-      </button>
-      {occurring.map((status) => (
-        <button
-          key={status}
-          type="button"
-          class={`tab tone-text-${STATUS_BADGES[status].tone}`}
-          aria-pressed={filter.status === status}
-          data-testid={`tab-${status}`}
-          onClick={choose(status)}
-        >
-          <Icon name={STATUS_BADGES[status].icon} />
-          {STATUS_BADGES[status].label} <span class="tab-count">{counts[status] ?? 0}</span>
-        </button>
-      ))}
-    </div>
-  );
-}
-
-const SEARCH_AFTER_MS = 300;
-
-function Search(): VNode {
-  const { actions, store } = useApp();
-  const [text, setText] = useState(() => store.get().list.filter.q);
-  useEffect(() => {
-    const apply = (): void => actions.setFilter({ ...store.get().list.filter, q: text.trim() });
-    const timer = setTimeout(apply, SEARCH_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return (
-    <label class="search">
-      <Icon name="search" />
-      <span class="visually-hidden">Search payloads</span>
-      <input
-        type="search"
-        placeholder="Hash, name or text"
-        autocomplete="off"
-        spellcheck={false}
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-    </label>
-  );
-}
-
-function Nothing({ list }: { readonly list: TaskList }): VNode {
+export function Nothing({ list }: { readonly list: TaskList }): VNode {
   const failure = useSelect((state) => state.listFailure);
   if (failure !== null && !list.loaded) {
     return (
@@ -148,7 +95,8 @@ function Foot({ list, shown }: { readonly list: TaskList; readonly shown: number
   if (list.full) {
     return (
       <p class="foot hint">
-        The newest {ROWS_MAX} are shown. Narrow the list by status or search to see older ones.
+        The newest {ROWS_MAX} are shown. <a href={tasksHash(list.filter)}>The table</a> has all of them, page
+        by page.
       </p>
     );
   }

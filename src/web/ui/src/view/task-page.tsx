@@ -2,7 +2,7 @@ import type { ComponentChildren, VNode } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TaskView } from '../../../../api/tasks.ts';
 import { byteSize, duration, parseTime } from '../model/format.ts';
-import { homeHash, taskHash } from '../model/router.ts';
+import { homeHash, submitHash, taskHash } from '../model/router.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
 import { payloadText } from '../model/task-row.ts';
 import { isPassing } from '../net/client.ts';
@@ -10,8 +10,11 @@ import type { Detail } from '../state/app-state.ts';
 import { Attempts } from './attempts.tsx';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
+import { Lanes } from './lanes.tsx';
 import { Output } from './output.tsx';
+import { RawJson } from './raw-json.tsx';
 import { Ago, BadgeView, CopyId, Elapsed } from './small.tsx';
+import { TaskFiles } from './task-files.tsx';
 import { Timeline } from './timeline.tsx';
 
 /** Everything about one payload. */
@@ -62,7 +65,9 @@ function Loaded({ detail }: { readonly detail: Detail }): VNode {
   return (
     <>
       <Summary task={task} detail={detail} />
+      <Lanes task={task} events={detail.events} />
       <Output task={task} />
+      <TaskFiles task={task} />
       <section class="panel" aria-labelledby="payload-title">
         <div class="section-head">
           <h2 id="payload-title">Payload</h2>
@@ -74,6 +79,7 @@ function Loaded({ detail }: { readonly detail: Detail }): VNode {
       </section>
       <Attempts task={task} />
       <Timeline events={detail.events} />
+      <RawJson task={task} />
     </>
   );
 }
@@ -85,7 +91,10 @@ function Summary({ task, detail }: { readonly task: TaskView; readonly detail: D
         <BadgeView badge={STATUS_BADGES[task.status]} testId="task-status" />
         <CopyId id={task.id} full />
         {task.name === null ? null : <span class="task-name">{task.name}</span>}
-        <TaskButtons task={task} detail={detail} />
+        <span class="task-buttons">
+          <TaskButtons task={task} detail={detail} />
+          <CopyButtons task={task} detail={detail} />
+        </span>
       </div>
       {detail.action.kind === 'failed' ? (
         <p class="problem" role="alert">
@@ -143,6 +152,41 @@ function TaskButtons({ task, detail }: { readonly task: TaskView; readonly detai
     >
       {asked ? 'Really cancel?' : 'Cancel'}
     </button>
+  );
+}
+
+/** The same once more: as it is, or changed first. */
+function CopyButtons({ task, detail }: { readonly task: TaskView; readonly detail: Detail }): VNode {
+  const { actions } = useApp();
+  const duplicate = async (): Promise<void> => {
+    const id = await actions.duplicate(task);
+    if (id !== null) window.location.hash = taskHash(id);
+  };
+  return (
+    <>
+      <button
+        type="button"
+        class="button button-small"
+        disabled={detail.action.kind === 'busy'}
+        title="Sends the same as a task of its own, whatever becomes of this one"
+        data-testid="task-duplicate"
+        onClick={() => void duplicate()}
+      >
+        Duplicate
+      </button>
+      <button
+        type="button"
+        class="button button-small"
+        title="Opens the form filled in with this payload"
+        data-testid="task-edit"
+        onClick={() => {
+          actions.editAgain(task);
+          window.location.hash = submitHash;
+        }}
+      >
+        Edit and resend
+      </button>
+    </>
   );
 }
 
