@@ -1,0 +1,87 @@
+/// <reference lib="dom" />
+/** The page of a real cluster in a real Chromium, and what went wrong in it. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
+import type { TaskRequest, TaskView } from '../../src/api/tasks.ts';
+import { ProcessCluster } from '../cluster/processes.ts';
+
+export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+  (path) => existsSync(path),
+);
+if (CHROMIUM === undefined)
+  console.error('SKIPPED: the browser tests need chromium (apt-get install chromium)');
+
+export const CHROMIUM_ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export class ClusterPage {
+  readonly cluster: ProcessCluster;
+  readonly page: Page;
+  readonly #browser: Browser;
+  /** Errors that nobody caught, and refusals of the Content-Security-Policy. */
+  readonly problems: string[] = [];
+  loads = 0;
+
+  private constructor(cluster: ProcessCluster, browser: Browser, page: Page) {
+    this.cluster = cluster;
+    this.#browser = browser;
+    this.page = page;
+    page.on('pageerror', (error) => this.problems.push(`page error: ${error.message}`));
+    page.on('console', (message) => {
+      // A node that is stopped on purpose refuses requests; the browser notes each refusal as an error of its own.
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+        this.problems.push(message.text());
+    });
+    page.on('load', () => (this.loads += 1));
+  }
+
+  static async open(): Promise<ClusterPage> {
+    const cluster = await ProcessCluster.start();
+    const browser = await chromium.launch({ executablePath: CHROMIUM!, args: CHROMIUM_ARGS });
+    const page = await browser.newPage({ viewport: { width: 1_280, height: 900 } });
+    const opened = new ClusterPage(cluster, browser, page);
+    await page.goto(cluster.url('client', '/'));
+    return opened;
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    await this.cluster.destroy();
+  }
+
+  /** Another view, without a load of the page. */
+  async show(hash: string): Promise<void> {
+    await this.page.evaluate((address) => {
+      window.location.hash = address;
+    }, hash);
+  }
+
+  async submit(request: TaskRequest): Promise<TaskView> {
+    const { body } = await this.cluster.request<TaskView>('client', 'POST', '/v1/tasks', request);
+    return body;
+  }
+
+  /** CLB_SCREENSHOTS=FOLDER keeps pictures of what it saw. */
+  async picture(name: string): Promise<void> {
+    const folder = process.env['CLB_SCREENSHOTS'];
+    if (folder === undefined) return;
+    mkdirSync(folder, { recursive: true });
+    await this.page.screenshot({ path: join(folder, `${name}.png`) });
+  }
+
+  /** Pixels by which it scrolls sideways. */
+  overflow(): Promise<number> {
+    return this.page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+  }
+}
