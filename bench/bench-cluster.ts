@@ -10,10 +10,10 @@ export interface BenchCluster {
   readonly destroy: () => Promise<void>;
 }
 
-/** `slots`: tasks the instant worker takes at once. */
-export async function startBenchCluster(slots: number): Promise<BenchCluster> {
+/** `slots`: tasks the instant worker takes at once. `also`: further nodes, by id. */
+export async function startBenchCluster(slots: number, also: readonly string[] = []): Promise<BenchCluster> {
   const cluster = await ProcessCluster.prepare({
-    only: ['server1', 'server2', 'server3'],
+    only: ['server1', 'server2', 'server3', ...also],
     extraArgs: { server: ['--slots', '0'] },
     env: { CLB_LOG_LEVEL: 'warn' },
   });

@@ -11,15 +11,18 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
+// The colours and fonts of the client node's page (src/web/ui/src/styles/tokens.css).
 const BASE_STYLE = `
-:root { color-scheme: light dark; --muted: light-dark(#5b6470, #9aa4b2); --line: light-dark(#d8dde4, #333b46);
-  --accent: light-dark(#0b57d0, #8ab4f8); --bg: light-dark(#ffffff, #14171c); --fg: light-dark(#1c2128, #e6e9ee); }
+:root { color-scheme: light dark; --muted: light-dark(#5b6472, #98a2b1); --line: light-dark(#e2e5eb, #262c36);
+  --line-strong: light-dark(#c9ced8, #3a424f); --accent: light-dark(#3f51b5, #95a4ff); --bg: light-dark(#f4f5f8, #0e1115);
+  --panel: light-dark(#ffffff, #161a20); --fg: light-dark(#1a1e26, #e4e8ee); --good: light-dark(#17733a, #6fd08f);
+  --bad: light-dark(#b0241c, #ff8f85); --warn: light-dark(#855600, #efba5d); }
 * { box-sizing: border-box; }
-body { margin: 0; font: 15px/1.5 system-ui, sans-serif; background: var(--bg); color: var(--fg); }
+body { margin: 0; font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif; background: var(--bg); color: var(--fg); }
 main { padding: 1rem; max-width: 60rem; }
 a { color: var(--accent); }
-input, button { font: inherit; padding: .35rem .6rem; border: 1px solid var(--line); border-radius: .4rem;
-  background: transparent; color: inherit; }
+input, button { font: inherit; padding: .35rem .6rem; border: 1px solid var(--line-strong); border-radius: 6px;
+  background: var(--panel); color: inherit; }
 button { cursor: pointer; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
 `;
@@ -43,7 +46,17 @@ export function page(parts: {
   };
 }
 
+const ONE_TEXT_STYLE = `
+body { display: grid; place-items: center; min-height: 100vh; min-height: 100dvh; }
+main { padding: 2rem 3.5rem; border: 1px solid var(--line); border-radius: 10px; background: var(--panel); font-size: 1.6rem;
+  font-weight: 600; }
+`;
+
 /** A page that shows one text and nothing else. */
 export function emptyPage(parts: { readonly title: string; readonly body: string }): Page {
-  return page({ title: parts.title, body: `<main>${escapeHtml(parts.body)}</main>` });
+  return page({
+    title: parts.title,
+    body: `<main>${escapeHtml(parts.body)}</main>`,
+    style: ONE_TEXT_STYLE,
+  });
 }

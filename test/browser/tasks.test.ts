@@ -118,7 +118,7 @@ describe(
       await page.getByTestId('files-input').setInputFiles({
         ...{ name: 'in.txt', mimeType: 'text/plain', buffer: Buffer.from('from a file') },
       });
-      await page.getByText('in.txt', { exact: true }).waitFor();
+      await page.getByTestId('files-chosen').filter({ hasText: 'in.txt' }).waitFor();
       assert.match(
         await page.getByTestId('call-clb').innerText(),
         /--env A=b .*--with-file in\.txt -- cat in\.txt/,

@@ -69,9 +69,8 @@ describe('the form', () => {
     for (const field of ['command', 'interpreter', 'timeoutMs', 'priority', ...Object.keys(request)])
       known.delete(field);
     assert.deepEqual([...known], [], 'fields that the form does not know');
-    const again = draftOf(
-      task(1, { ...request, script: filled.script, onDisconnect: 'stop' } as Partial<TaskView>),
-    );
+    const submitted: Partial<TaskView> = { ...request, onDisconnect: 'stop' };
+    const again = draftOf(task(1, submitted));
     assert.deepEqual(toRequest(again), outcome);
   });
 

@@ -197,7 +197,7 @@ function Files({ files }: { readonly files: readonly TaskFile[] }): VNode {
     actions.setFiles(loaded);
   };
   return (
-    <div class="field">
+    <div class="field field-files">
       <label class="field-label" for="task-files-input">
         Files to send along
       </label>
@@ -210,7 +210,7 @@ function Files({ files }: { readonly files: readonly TaskFile[] }): VNode {
           read([...(event.currentTarget.files ?? [])]).catch(() => setProblem('They cannot be read.'));
         }}
       />
-      <span class="hint" role="status">
+      <span class="hint" role="status" data-testid="files-chosen">
         {problem ?? (files.length === 0 ? '' : files.map(({ path }) => path).join(', '))}
         {problem === null && files.length > 0 ? (
           <>
