@@ -186,6 +186,7 @@ export function parseWorkerMessage(value: unknown): WorkerToMaster {
     case 'released':
       attemptRef(fields);
       text(fields, 'reason');
+      if (fields['fault'] !== undefined) flag(fields, 'fault');
       break;
     case 'output':
       whole(fields, 'request');

@@ -93,8 +93,11 @@ export type WorkerToMaster =
       /** Of the collected files, those that are to be replicated. */
       readonly contents?: FileContents;
     })
-  /** Given back unfinished by a node that is being stopped in order; no process of it is left. No attempt is used up. */
-  | (AttemptRef & { readonly kind: 'released'; readonly reason: string })
+  /**
+   * Given back unfinished; no process of it is left, no attempt is used up. `fault`: not because the node is being stopped in
+   * order, but because something that runs tasks on it died.
+   */
+  | (AttemptRef & { readonly kind: 'released'; readonly reason: string; readonly fault?: true })
   | {
       readonly kind: 'output';
       readonly request: number;

@@ -84,7 +84,11 @@ export class Attempts {
     const running = new Set(holdings.running.map(attemptKey));
     for (const [key, attempt] of this.#attempts) {
       if (attempt.phase !== 'running' || running.has(key)) continue;
-      this.#end(attempt, { kind: 'released', reason: `${this.#node} crashed while it ran the task` });
+      this.#end(attempt, {
+        kind: 'released',
+        reason: `${this.#node} crashed while it ran the task`,
+        fault: true,
+      });
     }
   }
 

@@ -15,8 +15,11 @@ export type Ending =
       /** Of the collected files, those that are to be replicated. */
       readonly contents?: FileContents;
     }
-  /** It did not come to its own end: given back, to be run again somewhere; no attempt is used up. */
-  | { readonly kind: 'released'; readonly reason: string }
+  /**
+   * It did not come to its own end: given back, to be run again somewhere; no attempt is used up. `fault`: because
+   * something that runs tasks here died, which may be the task's own doing.
+   */
+  | { readonly kind: 'released'; readonly reason: string; readonly fault?: true }
   /** Killed because the master gave the task to somebody else: nobody waits for it. */
   | { readonly kind: 'dropped' };
 

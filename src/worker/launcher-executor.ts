@@ -49,6 +49,8 @@ export interface LauncherExecutorOptions {
   };
   /** How long a task may be paused; default: the launcher's. */
   readonly pausedMsMax?: number;
+  /** What an attempt may keep in its scratch folder; default: the launcher's. */
+  readonly scratchBytesMax?: number;
 }
 
 /** What a launcher says on connecting. */
@@ -78,7 +80,8 @@ export class LauncherExecutor implements Executor {
     this.#options = options;
     const { node, dataDir } = options;
     const layout = launcherLayout(dataDir);
-    this.#command = { node, dataDir, layout, pausedMsMax: options.pausedMsMax ?? null };
+    const { pausedMsMax = null, scratchBytesMax = null } = options;
+    this.#command = { node, dataDir, layout, pausedMsMax, scratchBytesMax };
   }
 
   /** Process ids, for operators and tests; 0 while there is none. */

@@ -40,6 +40,8 @@ export interface LauncherCommand {
   readonly layout: LauncherLayout;
   /** How long a task may be paused; null: as the launcher has it. */
   readonly pausedMsMax: number | null;
+  /** What an attempt may keep in its scratch folder; null: as the launcher has it. */
+  readonly scratchBytesMax: number | null;
 }
 
 /** A connection to the launcher. What comes in while there is no handler is held back for the next one. */
@@ -145,11 +147,11 @@ function startLauncher(command: LauncherCommand, frugal: boolean): { readonly en
   const entry = fileURLToPath(new URL(`./launcher/main.${extension}`, import.meta.url));
   const loader = extension === 'ts' ? ['--import', import.meta.resolve('tsx')] : [];
   const small = frugal ? FRUGAL_FLAGS : [];
-  const pausedMsMax = command.pausedMsMax === null ? [] : [String(command.pausedMsMax)];
+  const limits = [command.pausedMsMax, command.scratchBytesMax].map((limit) => String(limit ?? '-'));
   const log = openLog(command.layout.log);
   const child = spawn(
     process.execPath,
-    [...small, ...loader, entry, command.node, command.dataDir, ...pausedMsMax],
+    [...small, ...loader, entry, command.node, command.dataDir, ...limits],
     { detached: true, stdio: ['ignore', log, log], env: launcherEnvironment(), cwd: command.layout.root },
   );
   closeSync(log);

@@ -344,9 +344,10 @@ export class Links {
     node: FleetNode,
     message: Extract<WorkerToMaster, { kind: 'released' }>,
   ): void {
-    const { task, token, reason } = message;
+    const { task, token, reason, fault } = message;
     node.vacate(task, token);
-    lead.batcher.addDuty({ op: 'release', task, token, reason }, (decided) => {
+    const op = { op: 'release', task, token, reason, ...(fault === true ? { fault } : {}) } as const;
+    lead.batcher.addDuty(op, (decided) => {
       if (decided.kind === 'applied') session.send({ kind: 'recorded', task, token, accepted: true });
     });
   }

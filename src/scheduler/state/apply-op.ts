@@ -7,6 +7,7 @@ import {
   currentAttempt,
   finished,
   givenBack,
+  lost,
   queued,
   started,
   superseded,
@@ -38,8 +39,9 @@ export function applyOp(state: TaskState, changes: Changes, op: Op): OpResult {
     case 'finish':
       return finish(state, changes, op);
     case 'release':
+      return giveBack(state, changes, op, op.fault === true);
     case 'lost':
-      return giveBack(state, changes, op.task, op.token, op.reason);
+      return giveBack(state, changes, op, true);
     case 'cancel':
       return cancel(state, changes, op.task);
     case 'due':
@@ -158,12 +160,20 @@ function lateAttempt(task: TaskRecord, token: number): AttemptRecord | 'recorded
   return attempt.outcome === 'lost' ? attempt : 'recorded';
 }
 
-function giveBack(state: TaskState, changes: Changes, id: string, token: number, why: string): OpResult {
+function giveBack(
+  state: TaskState,
+  changes: Changes,
+  { task: id, token, reason }: { readonly task: string; readonly token: number; readonly reason: string },
+  isLoss: boolean,
+): OpResult {
   const task = state.tasks.get(id);
   if (task === undefined) return state.tasks.archive.findId(id) === 0 ? noTask(id) : SUPERSEDED;
   const attempt = currentAttempt(task);
   if (attempt?.token !== token) return SUPERSEDED;
-  state.change(changes, givenBack(changes.ctx, task, attempt, why));
+  const next = isLoss
+    ? lost(changes.ctx, task, attempt, reason)
+    : givenBack(changes.ctx, task, attempt, reason);
+  state.change(changes, next);
   return DONE;
 }
 
@@ -236,8 +246,7 @@ function nodeDown(state: TaskState, changes: Changes, id: string, reason: string
   }
   for (const task of held) {
     const attempt = currentAttempt(task);
-    if (attempt !== null)
-      state.change(changes, givenBack(ctx, task, attempt, `node ${id} was lost: ${reason}`));
+    if (attempt !== null) state.change(changes, lost(ctx, task, attempt, `node ${id} was lost: ${reason}`));
   }
   return DONE;
 }

@@ -53,6 +53,7 @@ export function submitted(
     startedAt: null,
     finishedAt: null,
     attemptsUsed: 0,
+    losses: 0,
     attemptNumber: 0,
     attempts: NO_ATTEMPTS,
     result: null,
@@ -194,7 +195,7 @@ function mayRetry(spec: TaskRequest, outcome: FinalStatus, used: number, exitCod
 }
 
 function retrying(ctx: EntryContext, task: TaskRecord, because: string): TaskRecord {
-  const delayMs = backoffDelayMs(task.spec, task.attemptsUsed);
+  const delayMs = jitteredMs(backoffDelayMs(task.spec, task.attemptsUsed), `${task.id} ${task.attemptsUsed}`);
   const next = `attempt ${task.attemptsUsed + 1} of ${maxAttemptsOf(task.spec)}`;
   const waits = delayMs > 0;
   return withEvent(
@@ -223,6 +224,20 @@ export function backoffDelayMs(spec: TaskRequest, used: number): number {
   return Math.max(base, Math.min(doubled, STATE_LIMITS.backoffMsMax));
 }
 
+/** With up to a share more, which follows from `seed`: every server comes to the same. */
+export function jitteredMs(ms: number, seed: string): number {
+  return ms + Math.floor(ms * STATE_LIMITS.backoffJitterShare * (fnv1a(seed) / 2 ** 32));
+}
+
+/** FNV-1a, 32 bits: spreads well, and needs nothing. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  }
+  return hash >>> 0;
+}
+
 /** Back to the queue (or canceled, if that was asked for): the attempt is lost and does not count. */
 export function givenBack(
   ctx: EntryContext,
@@ -245,6 +260,22 @@ export function givenBack(
     { what: 'lost', node: attempt.node, attempt: attempt.number, why: reason },
   );
   return task.cancelRequested ? canceled(ctx, next, 'canceled as asked; its node did not confirm') : next;
+}
+
+/** The same through a death or a cut: it counts, because the task itself may be what its nodes die of. */
+export function lost(ctx: EntryContext, task: TaskRecord, attempt: AttemptRecord, why: string): TaskRecord {
+  const losses = task.losses + 1;
+  if (losses < STATE_LIMITS.lossesMax || task.cancelRequested) {
+    return givenBack(ctx, { ...task, losses }, attempt, why);
+  }
+  const reason = clip(`given up after ${losses} lost attempts, which is the limit; the last one: ${why}`);
+  const ended = endedAttempt(ctx, attempt, 'lost', reason, attempt.startedAt, null);
+  const next = withEvent(
+    ctx,
+    { ...task, losses, attempts: replaced(task.attempts, ended), index: ctx.index },
+    { what: 'finished', node: attempt.node, attempt: attempt.number, why: reason },
+  );
+  return final(ctx, next, 'failed', null);
 }
 
 /** Asked of a task that a node holds: the node ends it and confirms. */

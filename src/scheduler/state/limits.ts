@@ -5,11 +5,15 @@ export const STATE_LIMITS = {
   /** Timeline entries kept per task: the first ones and the latest ones. */
   timelineHead: 40,
   timelineTail: 160,
-  /** Attempts kept per task (losses of nodes are not limited otherwise): the first ones and the latest ones. */
+  /** Attempts kept per task: the first ones and the latest ones. */
   attemptsHead: 20,
   attemptsTail: 80,
   /** Longest wait between two attempts, unless the task itself asks for a longer one. */
   backoffMsMax: 3_600_000,
+  /** Of the pause before another attempt, up to this share comes on top, so that tasks that failed together don't come back together. */
+  backoffJitterShare: 0.5,
+  /** A task whose attempts are lost so often (its node or launcher died each time) is the likely cause: it is given up. */
+  lossesMax: 10,
   /** Scheduled tasks that one `due` moves. */
   duePerOpMax: 10_000,
   /** Finished tasks that one `retire` drops. */

@@ -62,8 +62,8 @@ export type Op =
       /** Of the collected files, those that are replicated. */
       readonly contents?: FileContents;
     })
-  /** Given back unfinished by a node that is being stopped in order. */
-  | (AttemptOp & { readonly op: 'release'; readonly reason: string })
+  /** Given back unfinished; `fault`: not in order, something that runs tasks on the node died. */
+  | (AttemptOp & { readonly op: 'release'; readonly reason: string; readonly fault?: true })
   /** The node says that it does not have this attempt. */
   | (AttemptOp & { readonly op: 'lost'; readonly reason: string })
   | { readonly op: 'cancel'; readonly task: string }

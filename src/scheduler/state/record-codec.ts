@@ -51,6 +51,7 @@ interface EncodedTask {
   readonly sa?: number;
   readonly fa?: number;
   readonly u?: number;
+  readonly l?: number;
   readonly n?: number;
   readonly a?: readonly AttemptRow[];
   readonly r?: TaskResult;
@@ -82,6 +83,7 @@ export function encodeTask(task: TaskRecord): string {
   if (task.startedAt !== null) encoded.sa = task.startedAt;
   if (task.finishedAt !== null) encoded.fa = task.finishedAt;
   if (task.attemptsUsed > 0) encoded.u = task.attemptsUsed;
+  if (task.losses > 0) encoded.l = task.losses;
   if (task.attemptNumber > 0) encoded.n = task.attemptNumber;
   if (task.attempts.length > 0) encoded.a = task.attempts.map(attemptRow);
   if (task.result !== null) encoded.r = task.result;
@@ -112,6 +114,7 @@ export function decodeTask(text: string): TaskRecord {
     startedAt: task.sa ?? null,
     finishedAt: task.fa ?? null,
     attemptsUsed: task.u ?? 0,
+    losses: task.l ?? 0,
     attemptNumber: task.n ?? 0,
     attempts: task.a === undefined ? NO_ATTEMPTS : task.a.map(attemptOf),
     result: task.r ?? null,

@@ -68,6 +68,8 @@ export interface TaskRecord {
   readonly finishedAt: number | null;
   /** Attempts that count against maxAttempts: failed and timed_out. */
   readonly attemptsUsed: number;
+  /** Attempts that were lost because a node, or what it runs tasks with, died or was cut off. */
+  readonly losses: number;
   /** Number of the latest attempt; 0 before the first. */
   readonly attemptNumber: number;
   readonly attempts: readonly AttemptRecord[];

@@ -10,9 +10,11 @@ import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
 import type { Ending, KillWhy } from '../executor.ts';
 import { monotonicMs } from '../monotonic.ts';
 import type { AttemptFolder, AttemptStore } from './attempt-store.ts';
+import type { AttemptGroups } from './attempt-groups.ts';
 import { collectFiles } from './collect.ts';
 import type { FifoPool } from './fifo-pool.ts';
 import type { Guard } from './guard.ts';
+import type { MemoryKills } from './memory-kills.ts';
 import { describeSpawnFailure } from './payload.ts';
 import { spawnPayload } from './payload-process.ts';
 import type { Payload } from './payload-process.ts';
@@ -35,7 +37,8 @@ type Cause =
   | { readonly kind: 'canceled' }
   | { readonly kind: 'superseded' }
   | { readonly kind: 'released'; readonly reason: string }
-  | { readonly kind: 'memory'; readonly reason: string };
+  /** It went over a limit. */
+  | { readonly kind: 'limit'; readonly reason: string };
 
 export interface AttemptContext {
   /** For messages. */
@@ -44,6 +47,9 @@ export interface AttemptContext {
   readonly fifos: FifoPool;
   readonly guard: Guard;
   readonly tree: ProcessTree;
+  /** null: there are none. */
+  readonly groups: () => AttemptGroups | null;
+  readonly memoryKills: MemoryKills;
   /** Calls back once no process of the tree is left (which it sees to). */
   readonly sweep: (root: TreeRoot, startedAtMs: number) => Promise<void>;
   readonly pausedMsMax: number;
@@ -60,6 +66,8 @@ interface Exit {
 interface Running extends Payload {
   readonly slot: number;
   readonly startedAtMs: number;
+  /** What the kernel had killed for want of memory before it began. */
+  readonly memoryKillsBefore: number;
 }
 
 export class Attempt {
@@ -178,19 +186,36 @@ export class Attempt {
     const usedMib = Math.ceil(rssBytes / 1024 / 1024);
     if (usedMib <= this.#spec.memoryMb) return;
     const reason = `out of memory: used ${usedMib} of ${this.#spec.memoryMb} MiB`;
-    this.#killNow({ kind: 'memory', reason });
+    this.#killNow({ kind: 'limit', reason });
+  }
+
+  /** It keeps more than it may in its scratch folder. */
+  endForDisk(reason: string): void {
+    this.#killNow({ kind: 'limit', reason });
+  }
+
+  get scratch(): string {
+    return this.#context.store.folder(this.ref, this.number).scratch;
   }
 
   /** Returns false if the system refused; the end is reported then. @throws what Node throws instead of reporting. */
   #spawn(folder: AttemptFolder): boolean {
     const { guard, node } = this.#context;
+    const memoryKillsBefore = this.#context.memoryKills.count();
     const slot = guard.announce(this.ref.task, this.number);
     let payload: Payload | null;
     try {
-      payload = spawnPayload(this.ref.task, this.number, this.#spec, folder, this.#context, {
-        onFailed: (error) => this.#neverStarted(describeSpawnFailure(error, this.#spec, node)),
-        onExit: (code, signal) => void this.#exited({ code, signal, atMs: monotonicMs() }),
-      });
+      payload = spawnPayload(
+        this.ref.task,
+        this.number,
+        this.#spec,
+        folder,
+        { ...this.#context, groups: this.#context.groups() },
+        {
+          onFailed: (error) => this.#neverStarted(describeSpawnFailure(error, this.#spec, node)),
+          onExit: (code, signal) => void this.#exited({ code, signal, atMs: monotonicMs() }),
+        },
+      );
     } catch (error) {
       guard.gone(slot);
       throw error;
@@ -200,7 +225,7 @@ export class Attempt {
       return false;
     }
     guard.started(slot, payload.root.pid);
-    this.#running = { ...payload, slot, startedAtMs: monotonicMs() };
+    this.#running = { ...payload, slot, startedAtMs: monotonicMs(), memoryKillsBefore };
     this.#spec = { ...this.#spec, script: null, stdin: null, command: [], env: {}, files: [] };
     return true;
   }
@@ -294,7 +319,7 @@ export class Attempt {
         this.#report({ kind: 'released', reason: cause.reason });
         return;
       case 'timeout':
-      case 'memory':
+      case 'limit':
         return; // only a process can run into these
     }
   }
@@ -312,7 +337,9 @@ export class Attempt {
       if (await capture.finish(ATTEMPT.outputGraceMs)) this.#context.fifos.giveBack(fifo.path);
       else this.#context.fifos.discard(fifo.path);
     }
-    this.#report(await this.#withFiles(this.#ending(exit, runMs, running)));
+    const ending = this.#ending(exit, runMs, running);
+    running.root.group?.remove();
+    this.#report(await this.#withFiles(ending));
   }
 
   #ending(exit: Exit, runMs: number, running: Running): Ending {
@@ -339,19 +366,34 @@ export class Attempt {
     const cause = this.#cause;
     switch (cause?.kind) {
       case undefined:
-        if (exit.signal === null) return finished(exit.code === 0 ? 'succeeded' : 'failed', null);
-        return finished('failed', exit.signal === 'SIGKILL' ? KILLED_FROM_OUTSIDE : null);
+        if (exit.signal === null) {
+          const isHit = exit.code === KILLED_CHILD_CODE && this.#ranOutOfMemory(running);
+          return finished(exit.code === 0 ? 'succeeded' : 'failed', isHit ? KILLED_CHILD : null);
+        }
+        return finished('failed', exit.signal === 'SIGKILL' ? this.#whyKilled(running) : null);
       case 'timeout':
         return finished('timed_out', `ran longer than its timeout of ${this.#spec.timeoutMs ?? 0} ms`);
       case 'canceled':
         return finished('canceled', null);
-      case 'memory':
+      case 'limit':
         return finished('failed', cause.reason);
       case 'released':
         return { kind: 'released', reason: cause.reason };
       case 'superseded':
         return { kind: 'dropped' };
     }
+  }
+
+  /** Nobody here did it. */
+  #whyKilled(running: Running): string {
+    if (running.root.group?.ranOutOfMemory() === true) {
+      return `out of memory: used more than ${this.#spec.memoryMb} MiB, and the kernel ended it`;
+    }
+    return this.#ranOutOfMemory(running) ? KILLED_FOR_MEMORY : KILLED_FROM_OUTSIDE;
+  }
+
+  #ranOutOfMemory({ root, memoryKillsBefore }: Running): boolean {
+    return root.group?.ranOutOfMemory() === true || this.#context.memoryKills.count() > memoryKillsBefore;
   }
 
   /** With what the task wants to be kept of its scratch folder. */
@@ -370,7 +412,12 @@ export class Attempt {
   }
 }
 
-const KILLED_FROM_OUTSIDE = 'killed by SIGKILL from outside (the kernel does so when memory runs out)';
+const KILLED_FROM_OUTSIDE =
+  'killed by SIGKILL from outside; not for want of memory, as far as the kernel tells';
+const KILLED_FOR_MEMORY = 'out of memory: the kernel ended it (memory of the node ran out)';
+/** What a shell ends with when SIGKILL ended its child. */
+const KILLED_CHILD_CODE = 137;
+const KILLED_CHILD = 'out of memory: the kernel ended a process of it';
 
 const EMPTY_RESULT = {
   exitCode: null,

@@ -26,6 +26,10 @@ slots=$(set | sed -n 's/^group\\([0-9][0-9]*\\)=.*/\\1/p')
 [ -n "$slots" ] || exit 0
 exec 2> /dev/null
 groups=' '
+# What has left its session and its environment is still in its control group.
+if [ -n "$1" ]; then
+  for file in "$1"/*/cgroup.kill; do [ -w "$file" ] && echo 1 > "$file"; done
+fi
 for slot in $slots; do
   eval "group=\\$group$slot"
   [ -n "$group" ] || continue
@@ -90,8 +94,9 @@ export class Guard {
     this.#onFatal = onFatal;
   }
 
-  start(): void {
-    const shell = spawn('sh', ['-c', GUARD_SCRIPT, 'clb-guard'], {
+  /** `groupsFolder`: where the control groups of the attempts are; null: nowhere. */
+  start(groupsFolder: string | null): void {
+    const shell = spawn('sh', ['-c', GUARD_SCRIPT, 'clb-guard', groupsFolder ?? ''], {
       // A session of its own: no signal meant for the launcher or its terminal reaches it.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -111,7 +116,7 @@ export class Guard {
         return;
       }
       this.#waiting = '';
-      this.start();
+      this.start(groupsFolder);
       for (const lines of this.#told.values()) this.#tell(lines);
     });
   }

@@ -12,11 +12,13 @@ import type { Ending } from '../executor.ts';
 import { monotonicMs } from '../monotonic.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptContext } from './attempt.ts';
+import { AttemptGroups } from './attempt-groups.ts';
 import { AttemptStore } from './attempt-store.ts';
 import { FifoPool } from './fifo-pool.ts';
 import { Guard } from './guard.ts';
 import { launcherLayout, makeLayout } from './layout.ts';
 import type { LauncherLayout } from './layout.ts';
+import { MemoryKills } from './memory-kills.ts';
 import { ProcessTree } from './process-tree.ts';
 import type { TreeRoot } from './process-tree.ts';
 import { processTable } from './process-table.ts';
@@ -28,6 +30,8 @@ import {
   LAUNCHER_VERSION,
 } from './protocol.ts';
 import type { FromLauncher, ToLauncher } from './protocol.ts';
+import { ScratchWatch } from './scratch-watch.ts';
+import type { WatchedAttempt } from './scratch-watch.ts';
 import { Sweeper } from './sweeper.ts';
 
 export const LAUNCHER = {
@@ -48,6 +52,7 @@ export interface LauncherOptions {
   readonly node: string;
   readonly dataDir: string;
   readonly pausedMsMax: number;
+  readonly scratchBytesMax: number;
   /** Ends the process. */
   readonly exit: (code: number, why: string) => void;
 }
@@ -60,6 +65,8 @@ export class Launcher {
   readonly #guard: Guard;
   readonly #tree = new ProcessTree(processTable());
   readonly #sweeper = new Sweeper(this.#tree);
+  #groups: AttemptGroups | null = null;
+  readonly #scratchWatch: ScratchWatch;
   readonly #context: AttemptContext;
   readonly #server: Server;
   readonly #attempts = new Map<string, Attempt>();
@@ -86,6 +93,12 @@ export class Launcher {
     this.#store = new AttemptStore(this.#layout);
     this.#fifos = new FifoPool(this.#layout.fifo);
     this.#guard = new Guard((error) => this.#fail(error));
+    this.#scratchWatch = new ScratchWatch({
+      node: options.node,
+      folder: this.#layout.attempts,
+      bytesMax: options.scratchBytesMax,
+      attempts: () => this.#watched(),
+    });
     this.#server = createServer((socket) => this.#connected(socket));
     this.#context = {
       node: options.node,
@@ -93,6 +106,8 @@ export class Launcher {
       fifos: this.#fifos,
       guard: this.#guard,
       tree: this.#tree,
+      groups: () => this.#groups,
+      memoryKills: new MemoryKills(),
       sweep: (root, startedAtMs) => this.#sweeper.sweep(root, startedAtMs),
       pausedMsMax: options.pausedMsMax,
       onStarted: (attempt) => this.#send({ kind: 'started', ...attempt.ref }),
@@ -107,7 +122,8 @@ export class Launcher {
   async start(): Promise<void> {
     makeLayout(this.#layout);
     await this.#listen();
-    this.#guard.start();
+    this.#groups = AttemptGroups.open(this.#layout.root); // now that it is clear that there is no other launcher
+    this.#guard.start(this.#groups?.folder ?? null);
     this.#fifos.clear();
     await this.#adopt();
     this.#becomeReady();
@@ -150,7 +166,7 @@ export class Launcher {
       if (ending === null) {
         await this.#sweeper.sweepMarked(task, number);
         const reason = `the launcher of ${this.#options.node} died and the task with it`;
-        this.#store.writeEnding(ref, number, { kind: 'released', reason });
+        this.#store.writeEnding(ref, number, { kind: 'released', reason, fault: true });
         this.#store.cleanScratch(ref, number);
       }
       this.#ended.set(keyOf(ref), { task, token, number });
@@ -229,7 +245,18 @@ export class Launcher {
     const attempt = new Attempt(order, order.number, order.spec, this.#context);
     this.#attempts.set(key, attempt);
     if (this.#leased || order.spec.onDisconnect === 'continue') attempt.start();
+    this.#scratchWatch.arm();
     if (order.spec.memoryMb > 0) this.#armMemoryCheck();
+  }
+
+  /** What runs, for the watch over the disk. */
+  #watched(): readonly WatchedAttempt[] {
+    return [...this.#attempts.values()].flatMap((attempt) => {
+      const { root } = attempt;
+      if (root === null) return [];
+      const pids = (): readonly number[] => (this.#tree.members([root])[0] ?? []).map(({ pid }) => pid);
+      return [{ scratch: attempt.scratch, pids, end: (reason) => attempt.endForDisk(reason) }];
+    });
   }
 
   #attemptEnded(attempt: Attempt, ending: Ending): void {
@@ -318,6 +345,7 @@ export class Launcher {
     const why = this.#endingWhy;
     if (why === null || this.#attempts.size > 0) return;
     this.#guard.stop();
+    this.#groups?.close();
     this.#server.close();
     const exit = (): void => this.#options.exit(0, why);
     if (this.#client === null) {

@@ -5,6 +5,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import type { RunSpec } from '../../link/protocol.ts';
 import type { AttemptFolder } from './attempt-store.ts';
+import type { AttemptGroups } from './attempt-groups.ts';
 import { Capture } from './capture.ts';
 import type { FifoPool, OpenFifo } from './fifo-pool.ts';
 import { commandLine, payloadEnvironment } from './payload.ts';
@@ -47,7 +48,11 @@ export function spawnPayload(
   number: number,
   spec: RunSpec,
   folder: AttemptFolder,
-  context: { readonly fifos: FifoPool; readonly tree: ProcessTree },
+  context: {
+    readonly fifos: FifoPool;
+    readonly tree: ProcessTree;
+    readonly groups: AttemptGroups | null;
+  },
   events: PayloadEvents,
 ): Payload | null {
   const { program, args } = commandLine(spec, folder);
@@ -69,7 +74,9 @@ export function spawnPayload(
     child.once('error', events.onFailed);
     return null;
   }
-  const root: TreeRoot = { pid: child.pid, task, number };
+  const group = context.groups?.create(`${task}.${number}`, spec.memoryMb) ?? null;
+  const root: TreeRoot = { pid: child.pid, task, number, group };
+  group?.join(child.pid);
   yieldToOthers(root, context.tree);
   closePayloadEnds(pipes);
   child.once('exit', events.onExit);
@@ -116,8 +123,8 @@ function closePayloadEnds(pipes: Pipes): void {
 }
 
 /**
- * Lower priority, first choice of the kernel when memory runs out. Children inherit both; those it had before its own were
- * set are looked for. Neither is worth failing for.
+ * Lower priority, first choice of the kernel when memory runs out, and its control group. Children inherit all of it; those
+ * it had before its own were set are looked for. None is worth failing for.
  */
 function yieldToOthers(root: TreeRoot, tree: ProcessTree): void {
   const done = new Set<number>();
@@ -126,6 +133,7 @@ function yieldToOthers(root: TreeRoot, tree: ProcessTree): void {
     while (found.length > 0) {
       for (const pid of found) {
         done.add(pid);
+        if (pid !== root.pid) root.group?.join(pid);
         setPriority(pid, PAYLOAD.niceness);
         if (process.platform === 'linux') {
           writeFileSync(`/proc/${pid}/oom_score_adj`, String(PAYLOAD.oomScoreAdj));

@@ -1,8 +1,10 @@
 /**
  * All processes of an attempt, and signals to all of them. An attempt's processes are its process group and session, their
  * descendants, and whatever carries its marker in the environment (children that left the session and lost their parent:
- * a double fork). What also wiped its environment after that can't be told from any other process of the machine.
+ * a double fork). What also wiped its environment after that is found by its control group, where there is one, and else
+ * can't be told from any other process of the machine.
  */
+import type { AttemptGroup } from './attempt-groups.ts';
 import { markerOf } from './process-table.ts';
 import type { ProcessEntry, ProcessTable } from './process-table.ts';
 
@@ -12,6 +14,8 @@ export interface TreeRoot {
   readonly pid: number;
   readonly task: string;
   readonly number: number;
+  /** Its control group; null where there are none. */
+  readonly group: AttemptGroup | null;
 }
 
 export const TREE = {
@@ -74,10 +78,13 @@ export class ProcessTree {
   kill(roots: readonly TreeRoot[]): readonly TreeRoot[] {
     const entries = this.#table.scan(); // before the signal, as above
     const members = membersOf(entries, roots);
-    for (const root of roots) signalGroup(root.pid, 'SIGKILL');
+    for (const root of roots) {
+      signalGroup(root.pid, 'SIGKILL');
+      root.group?.kill();
+    }
     for (const entry of members.flat()) signal(entry.pid, 'SIGKILL');
     if (entries.some(({ unsure }) => unsure)) return roots;
-    return roots.filter((_, at) => (members[at]?.length ?? 0) > 0);
+    return roots.filter(({ group }, at) => (members[at]?.length ?? 0) > 0 || group?.isEmpty() === false);
   }
 
   /** Members of its session made since, as far as that can be told without reading all of /proc: right after the start. */
@@ -97,7 +104,7 @@ export class ProcessTree {
    * was started; after more than a moment pids may have gone round.
    */
   isSurelyGone(root: TreeRoot, ageMs: number): boolean {
-    if (groupExists(root.pid) || ageMs > TREE.quickAgeMsMax) return false;
+    if (groupExists(root.pid) || root.group?.isEmpty() === false || ageMs > TREE.quickAgeMsMax) return false;
     const last = this.#table.lastPid();
     if (last === null || last < root.pid || last - root.pid > TREE.quickPidsMax) return false;
     const marker = markerOf(root.task, root.number);
@@ -131,6 +138,7 @@ function owners(entries: readonly ProcessEntry[], roots: readonly TreeRoot[]): R
   const found = new Map<number, TreeRoot>();
   const children = new Map<number, number[]>();
   const toVisit: number[] = [];
+  const byGroup = new Map(roots.flatMap((root) => (root.group?.pids() ?? []).map((pid) => [pid, root])));
   for (const { pid, ppid, pgid, sid, marker } of entries) {
     const siblings = children.get(ppid);
     if (siblings === undefined) children.set(ppid, [pid]);
@@ -139,6 +147,7 @@ function owners(entries: readonly ProcessEntry[], roots: readonly TreeRoot[]): R
       byPid.get(pid) ??
       byPid.get(sid) ??
       byPid.get(pgid) ??
+      byGroup.get(pid) ??
       (marker === null ? undefined : byMarker.get(marker));
     if (root === undefined) continue;
     found.set(pid, root);

@@ -41,7 +41,7 @@ export class Sweeper {
 
   /** The same for an attempt of an earlier launcher, of which only the marker is known. */
   sweepMarked(task: string, number: number): Promise<void> {
-    return this.sweep({ pid: NO_PID, task, number }, 0);
+    return this.sweep({ pid: NO_PID, task, number, group: null }, 0);
   }
 
   #schedule(delayMs: number): void {

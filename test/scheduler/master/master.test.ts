@@ -100,7 +100,7 @@ describe('a task cycle', () => {
     worker.finished(worker.lastRun(), 'failed', { exitCode: 1 });
     await test.clock.advance(900);
     assert.equal(test.task(id).status, 'scheduled');
-    await test.clock.advance(200);
+    await test.clock.advance(700); // the pause, and up to half of it
     assert.deepEqual(
       worker.runs.map(({ number }) => number),
       [1, 2],

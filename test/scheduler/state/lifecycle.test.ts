@@ -1,7 +1,7 @@
 /** The life of a task through the state machine: which steps are allowed, and what each leaves behind. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { backoffDelayMs } from '../../../src/scheduler/state/lifecycle.ts';
+import { backoffDelayMs, jitteredMs } from '../../../src/scheduler/state/lifecycle.ts';
 import { STATE_LIMITS } from '../../../src/scheduler/state/limits.ts';
 import type { Op } from '../../../src/scheduler/state/ops.ts';
 import { MachineDriver, newTask, taskResult } from '../machine-driver.ts';
@@ -175,17 +175,37 @@ describe('retries', () => {
     assert.equal(backoffDelayMs(slow, 5), 2 * STATE_LIMITS.backoffMsMax);
   });
 
+  it('come back spread out, never too early, and on every server at the same time', async () => {
+    const spread = Array.from({ length: 1_000 }, (_, n) => jitteredMs(10_000, `task${n} 1`));
+    assert.ok(spread.every((ms) => ms >= 10_000 && ms < 15_000));
+    for (let from = 10_000; from < 15_000; from += 500) {
+      const share = spread.filter((ms) => ms >= from && ms < from + 500).length / spread.length;
+      assert.ok(share > 0.05 && share < 0.2, `${share} of them from ${from} ms on`);
+    }
+    assert.equal(jitteredMs(10_000, 'x 1'), jitteredMs(10_000, 'x 1'));
+    assert.notEqual(jitteredMs(10_000, 'x 1'), jitteredMs(10_000, 'x 2'));
+    assert.equal(jitteredMs(0, 'x'), 0);
+    const driver = await withNodes();
+    const due = ['p', 'q', 'r', 's'].map((id) => {
+      driver.submit(id, { maxAttempts: 2, backoffMs: 60_000 });
+      driver.finish(id, driver.assign(id, 'n1'), 'failed');
+      return (driver.task(id).runAt ?? 0) - driver.now;
+    });
+    assert.equal(new Set(due).size, due.length, String(due));
+  });
+
   it('come after the pause, count failures and timeouts, and end with the last attempt’s outcome', async () => {
     const driver = await withNodes();
     driver.submit('a', { maxAttempts: 3, backoffMs: 500 });
     driver.finish('a', driver.assign('a', 'n1'), 'failed');
     let task = driver.task('a');
     assert.equal(task.status, 'scheduled');
-    assert.equal(task.runAt, driver.now + 500);
-    assert.match(task.pendingReason ?? '', /exit code 1; attempt 2 of 3 starts after 500 ms/);
+    const pauseMs = jitteredMs(500, 'a 1');
+    assert.equal(task.runAt, driver.now + pauseMs);
+    assert.match(task.pendingReason ?? '', /exit code 1; attempt 2 of 3 starts after \d+ ms/);
     assert.deepEqual(driver.one({ op: 'due' }), { kind: 'more', more: false });
     assert.equal(driver.task('a').status, 'scheduled');
-    driver.now += 500;
+    driver.now += pauseMs;
     assert.equal(driver.machine.state.tasks.nextDueAt(), driver.now);
     driver.one({ op: 'due' });
     assert.equal(driver.task('a').status, 'queued');
@@ -194,8 +214,8 @@ describe('retries', () => {
     driver.assign('a', 'n1');
     driver.one({ op: 'nodeDown', node: 'n1', reason: 'gone' });
     driver.finish('a', driver.assign('a', 'n2'), 'timed_out');
-    assert.equal(driver.task('a').runAt, driver.now + 1_000);
-    driver.now += 1_000;
+    assert.equal(driver.task('a').runAt, driver.now + jitteredMs(1_000, 'a 2'));
+    driver.now += jitteredMs(1_000, 'a 2');
     driver.one({ op: 'due' });
     driver.finish('a', driver.assign('a', 'n2'), 'failed', 7);
     task = driver.task('a');
@@ -440,5 +460,53 @@ describe('the queue', () => {
     assert.deepEqual(order(), ['high', 'second', 'low']);
     driver.one({ op: 'release', task: 'first', token, reason: 'stopping' });
     assert.deepEqual(order(), ['high', 'first', 'second', 'low']);
+  });
+});
+
+describe('a task that is lost again and again', () => {
+  it('is given up at the limit, with the reason; what was given back in order does not count', async () => {
+    const driver = await withNodes();
+    driver.submit('a', { maxAttempts: 1 });
+    for (let n = 1; n < STATE_LIMITS.lossesMax; n += 1) {
+      const token = driver.assign('a', 'n1');
+      const reason = 'the launcher of n1 died and the task with it';
+      driver.one({ op: 'release', task: 'a', token, reason, fault: true });
+      assert.deepEqual([driver.task('a').status, driver.task('a').losses], ['queued', n]);
+      const orderly = driver.assign('a', 'n2');
+      driver.one({ op: 'release', task: 'a', token: orderly, reason: 'n2 is being stopped' });
+      assert.deepEqual([driver.task('a').status, driver.task('a').losses], ['queued', n]);
+    }
+    driver.assign('a', 'n1');
+    driver.one({ op: 'nodeDown', node: 'n1', reason: 'no heartbeat' });
+    const task = driver.task('a');
+    assert.deepEqual([task.status, task.result, task.pendingReason], ['failed', null, null]);
+    const { outcome, reason } = task.attempts.at(-1) ?? {};
+    assert.equal(outcome, 'lost');
+    assert.match(
+      reason ?? '',
+      /^given up after 10 lost attempts, which is the limit; the last one: node n1 was lost: no heartbeat/,
+    );
+    assert.equal(task.timeline.at(-1)?.why, reason);
+    assert.equal(task.attemptsUsed, 0);
+  });
+
+  it('is canceled where that was asked, and a late result of it is refused', async () => {
+    const driver = await withNodes();
+    driver.submit('a');
+    let token = 0;
+    for (let n = 1; n <= STATE_LIMITS.lossesMax; n += 1) {
+      token = driver.assign('a', 'n1');
+      driver.one({ op: 'lost', task: 'a', token, reason: 'gone' });
+    }
+    assert.equal(driver.task('a').status, 'failed');
+    assert.deepEqual(driver.finish('a', token), { kind: 'superseded' });
+    assert.equal(driver.task('a').status, 'failed');
+    driver.submit('b');
+    for (let n = 1; n <= STATE_LIMITS.lossesMax; n += 1) {
+      token = driver.assign('b', 'n1');
+      if (n === STATE_LIMITS.lossesMax) driver.one({ op: 'cancel', task: 'b' });
+      driver.one({ op: 'lost', task: 'b', token, reason: 'gone' });
+    }
+    assert.equal(driver.task('b').status, 'canceled');
   });
 });

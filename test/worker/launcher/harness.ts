@@ -35,13 +35,14 @@ export class Harness {
   #tokens = 0;
   #changed: (() => void)[] = [];
 
-  constructor(dataDir: string = temporaryFolder(), pausedMsMax?: number) {
+  constructor(dataDir: string = temporaryFolder(), pausedMsMax?: number, scratchBytesMax?: number) {
     this.dataDir = dataDir;
     this.executor = new LauncherExecutor({
       node: 'server2',
       dataDir,
       log: QUIET,
       ...(pausedMsMax === undefined ? {} : { pausedMsMax }),
+      ...(scratchBytesMax === undefined ? {} : { scratchBytesMax }),
     });
   }
 

@@ -24,7 +24,7 @@ async function family() {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [text] = (await once(parent.stdout, 'data')) as [Buffer];
-  const root = { pid: parent.pid!, task: env.CLB_TASK_ID, number: 3 };
+  const root = { pid: parent.pid!, task: env.CLB_TASK_ID, number: 3, group: null };
   return { parent, root, child: Number(text.toString()) };
 }
 
@@ -71,7 +71,9 @@ describe('the process table', () => {
     }
     assert.equal(entries.find(({ pid }) => pid === process.pid)?.marker, null);
     assert.ok((table.lastPid() ?? 0) > 0);
-    const other = new ProcessTree(table).members([{ pid: 2 ** 31 - 1, task: root.task, number: 4 }]);
+    const other = new ProcessTree(table).members([
+      { pid: 2 ** 31 - 1, task: root.task, number: 4, group: null },
+    ]);
     assert.deepEqual(other, [[]], 'another number is another attempt');
     const exited = once(parent, 'exit');
     process.kill(child, 'SIGKILL');
