@@ -56,6 +56,14 @@ export class InstantExecutor implements Executor {
     return Promise.resolve({ data: new Uint8Array(), nextOffset: 0, end: true });
   }
 
+  keptTasks(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
+  forget(): void {
+    // Nothing is kept.
+  }
+
   stop(): Promise<void> {
     return Promise.resolve();
   }

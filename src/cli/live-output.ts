@@ -27,10 +27,10 @@ export async function streamTask(
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
   let attemptTold = 1;
-  const onAttempt = (attempt: number): void => {
+  const onAttempt = (attempt: number, node: string | null): void => {
     if (attempt <= attemptTold) return;
     attemptTold = attempt;
-    terminal.note(`clb: attempt ${attempt}: the task runs again elsewhere, its output starts anew`);
+    terminal.note(seamText(attempt, node));
   };
   const streams: readonly Followed[] = [
     { stream: 'stdout', bytes: 0, attempt: 1 },
@@ -52,21 +52,26 @@ export async function streamTask(
   }
 }
 
+/** Between the output of two attempts. */
+export function seamText(attempt: number, node: string | null): string {
+  return `clb: attempt ${attempt}${node === null ? '' : ` on ${node}`}: the task runs again, its output starts anew`;
+}
+
 async function copy(
   clb: Clb,
   id: string,
   followed: Followed,
-  onAttempt: (attempt: number) => void,
+  onAttempt: (attempt: number, node: string | null) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const chunks = clb.logs(id, {
     stream: followed.stream,
     follow: true,
     signal,
-    onAttempt: (attempt) => {
+    onAttempt: (attempt, node) => {
       followed.attempt = attempt;
       followed.bytes = 0;
-      onAttempt(attempt);
+      onAttempt(attempt, node);
     },
   });
   for await (const bytes of chunks) {

@@ -97,6 +97,19 @@ function attemptRef(fields: Fields): void {
   whole(fields, 'token');
 }
 
+/** Attempts whose output a node keeps; twice the launcher's limit. */
+const KEPT_MAX = 400;
+
+/** May be missing. */
+function taskIds(fields: Fields, name: string): void {
+  if (fields[name] === undefined) return;
+  for (const id of list(fields, name, KEPT_MAX)) {
+    if (typeof id !== 'string' || id.length > TASK_ID_CHARS_MAX || !TASK_ID.test(id)) {
+      fail(`${name} must hold ids of tasks`);
+    }
+  }
+}
+
 function sampleOrNull(fields: Fields, name: string): void {
   if (fields[name] === null) return;
   const sample = fieldsOf(fields[name], name);
@@ -171,6 +184,7 @@ export function parseWorkerMessage(value: unknown): WorkerToMaster {
     case 'heartbeat':
       whole(fields, 'seq');
       sampleOrNull(fields, 'sample');
+      taskIds(fields, 'kept');
       break;
     case 'started':
       attemptRef(fields);
@@ -268,6 +282,7 @@ export function parseMasterMessage(value: unknown): MasterToWorker {
       break;
     case 'heartbeatAck':
       whole(fields, 'seq');
+      taskIds(fields, 'forget');
       break;
     case 'run':
       attemptRef(fields);

@@ -79,6 +79,8 @@ export type WorkerToMaster =
       readonly seq: number;
       /** Only when a new one was taken. */
       readonly sample: ResourceSample | null;
+      /** Now and then: tasks of which this node keeps output. */
+      readonly kept?: readonly string[];
     }
   /** The process exists. */
   | (AttemptRef & { readonly kind: 'started' })
@@ -129,7 +131,12 @@ export type MasterToWorker =
   /** Can't be served until something is changed (same id twice, other version, …): logged, retried slowly. */
   | { readonly kind: 'refuse'; readonly self: string; readonly reason: string }
   /** Sent only after a quorum round that started after the heartbeat was received. */
-  | { readonly kind: 'heartbeatAck'; readonly seq: number }
+  | {
+      readonly kind: 'heartbeatAck';
+      readonly seq: number;
+      /** Of the tasks named in `kept`, those that the cluster does not keep any more: their output is to go, too. */
+      readonly forget?: readonly string[];
+    }
   /** Start it, unless the token is known here already. `number`: the attempt's number, for CLB_ATTEMPT. */
   | (AttemptRef & { readonly kind: 'run'; readonly number: number; readonly spec: RunSpec })
   /** End it (SIGTERM, grace, SIGKILL). canceled: report `finished` with that outcome; superseded: report nothing. */

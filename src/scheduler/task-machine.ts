@@ -51,7 +51,7 @@ export class TaskMachine implements StateMachine<ApplyResult> {
     const entry = decodeEntry(command.payload);
     state.appliedIndex = index;
     if (entry !== null) state.clock = Math.max(state.clock, entry.at);
-    const changes = new Changes({ index, term, at: state.clock });
+    const changes = new Changes({ index, term, version: state.version, at: state.clock });
     const results: OpResult[] = [];
     if (entry !== null) for (const op of entry.ops) results.push(applyOp(state, changes, op));
     if (this.#observers.size > 0) {

@@ -21,8 +21,8 @@ export interface OutputOptions {
   /** Bytes to leave out at the beginning. */
   readonly offset?: number;
   readonly signal?: AbortSignal;
-  /** What follows is of this attempt (from 1), from its beginning; called for each but the first one met. */
-  readonly onAttempt?: (attempt: number) => void;
+  /** What follows is of this attempt (from 1, on that node), from its beginning; called for each but the first one met. */
+  readonly onAttempt?: (attempt: number, node: string | null) => void;
 }
 
 interface Source {
@@ -78,22 +78,23 @@ async function* followOutput(
   let offset = from;
   let attempt: number | null = null;
   let pauseMs = REOPEN_PAUSE_MS;
-  const goTo = (next: number): void => {
+  const goTo = (next: number, node: string | null): void => {
     // The offset was the earlier attempt's.
     if (attempt !== null && next > attempt) {
       offset = 0;
-      onAttempt?.(next);
+      onAttempt?.(next, node);
     }
     attempt = Math.max(attempt ?? 1, next);
   };
   for (;;) {
-    const before = (await readTask(source)).attempts.length;
-    goTo(before);
+    const { attempts } = await readTask(source);
+    const before = attempts.length;
+    goTo(before, attempts.at(-1)?.node ?? null);
     const openedAt = offset;
     const opened = await openOutput(source, openedAt);
     const named = attemptOf(opened);
-    goTo(named ?? before);
-    if (offset !== openedAt) {
+    // There is another one since a moment: the task, read once more, says where it runs.
+    if (named !== null && named > Math.max(1, before)) {
       opened.stream.destroy();
       continue;
     }

@@ -124,6 +124,12 @@ export interface Executor {
   /** A collected file that is kept on this node. @throws OutputGoneError (as a rejection). */
   readFile(ref: AttemptRef, request: FileRequest): Promise<OutputChunk>;
 
+  /** Tasks of which output or files are kept here. */
+  keptTasks(): Promise<readonly string[]>;
+
+  /** The cluster keeps these no more: what is kept of them here may go. */
+  forget(tasks: readonly string[]): void;
+
   /** Ends what still runs and itself. */
   stop(): Promise<void>;
 

@@ -3,6 +3,7 @@
  * the two find together again by what the launcher says on connecting.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import type { AttemptRef } from '../link/protocol.ts';
 import { attemptKey } from '../link/messages.ts';
 import type {
@@ -16,7 +17,7 @@ import type {
   OutputChunk,
   OutputRequest,
 } from './executor.ts';
-import { launcherLayout } from './launcher/layout.ts';
+import { launcherLayout, parseAttemptFolderName } from './launcher/layout.ts';
 import { LAUNCHER_VERSION } from './launcher/protocol.ts';
 import type { FromLauncher, ToLauncher } from './launcher/protocol.ts';
 import { LAUNCHER_PROCESS, LauncherError, reachLauncher } from './launcher-process.ts';
@@ -134,6 +135,18 @@ export class LauncherExecutor implements Executor {
 
   readFile(ref: AttemptRef, request: FileRequest): Promise<OutputChunk> {
     return readKeptFile(this.#command.layout, ref, request);
+  }
+
+  async keptTasks(): Promise<readonly string[]> {
+    const names = await readdir(this.#command.layout.kept);
+    const tasks = names
+      .map((name) => parseAttemptFolderName(name)?.task)
+      .filter((task) => task !== undefined);
+    return [...new Set(tasks)];
+  }
+
+  forget(tasks: readonly string[]): void {
+    this.#connected(() => this.#send({ kind: 'forget', tasks }));
   }
 
   async stop(): Promise<void> {

@@ -26,6 +26,8 @@ import type { NodeCapacity } from './sampler.ts';
 export const WORKER = {
   /** Between heartbeats while nothing runs; still well below the lease. */
   idleHeartbeatMs: 1_000,
+  /** How often the master is told of which tasks output is kept here, so that it can say which of them are no more. */
+  keptMs: 600_000,
   /** stop() gives running tasks this long to end and the master to record that they were given back. */
   stopMs: 6_000,
 } as const;
@@ -77,6 +79,9 @@ interface Connection {
   toKill: readonly AttemptRef[];
   /** When heartbeats were sent, by number, those not yet acknowledged. */
   readonly sentAtMs: Map<number, number>;
+  /** What is kept here; null: it was told, or is being looked at. Told with the next heartbeat. */
+  kept: readonly string[] | null;
+  keptLookedAtMs: number;
   /** Without a (further) acknowledgement by then, the link is given up. */
   renewByMs: number;
 }
@@ -257,6 +262,8 @@ export class Worker {
       leader: welcome.leader,
       toKill: this.#unconfirmed(welcome),
       sentAtMs: new Map(),
+      kept: null,
+      keptLookedAtMs: -Infinity,
       renewByMs: monotonicMs() + LEASE.pauseAfterMs,
     };
     this.#connection = connection;
@@ -306,12 +313,26 @@ export class Worker {
     }
     this.#heartbeatSeq += 1;
     connection.sentAtMs.set(this.#heartbeatSeq, nowMs);
-    connection.link.send({ kind: 'heartbeat', seq: this.#heartbeatSeq, sample: this.#sampler.take() });
+    const kept = connection.kept === null ? {} : { kept: connection.kept };
+    connection.kept = null;
+    const seq = this.#heartbeatSeq;
+    connection.link.send({ kind: 'heartbeat', seq, sample: this.#sampler.take(), ...kept });
+    this.#lookAtKept(connection, nowMs);
     this.#beatAtMs = nowMs;
     const busy = (this.#attempts?.size ?? 0) > 0;
     if (busy) this.#sampler.touch();
     this.#attempts?.resendStale(nowMs);
     this.#planBeat(busy ? LEASE.heartbeatMs : WORKER.idleHeartbeatMs);
+  }
+
+  /** Has what is kept here told with a later heartbeat, now and then. */
+  #lookAtKept(connection: Connection, nowMs: number): void {
+    if (nowMs - connection.keptLookedAtMs < WORKER.keptMs) return;
+    connection.keptLookedAtMs = nowMs;
+    this.#executor.keptTasks().then(
+      (kept) => (connection.kept = kept.length === 0 ? null : kept),
+      (error: unknown) => this.#options.log.warn({ err: error }, 'looking at what is kept failed'),
+    );
   }
 
   /** The next heartbeat, so long after the last one. */
@@ -357,6 +378,7 @@ export class Worker {
         this.#attempts?.recorded(message);
         return;
       case 'heartbeatAck':
+        if (message.forget !== undefined) this.#executor.forget(message.forget);
         this.#acknowledged(connection, message.seq);
         return;
       case 'kill':

@@ -24,13 +24,18 @@ print('passed the gate')
 }
 
 /** Runs for `seconds`, beating every 20 ms so that a gap (a pause) shows, and prints `text`. */
-export function beatingPayload(recordFile: string, seconds: number, text: string): TaskRequest {
+export function beatingPayload(
+  recordFile: string,
+  seconds: number,
+  text: string,
+  everySeconds = 0.02,
+): TaskRequest {
   return {
     script: `${RECORDER}
 end = time.monotonic() + ${seconds}
 while time.monotonic() < end:
     note('beat')
-    time.sleep(0.02)
+    time.sleep(${everySeconds})
 note('end')
 print(${JSON.stringify(text)})
 `,
@@ -112,4 +117,15 @@ function groupByProcess(trace: readonly Trace[]): Map<string, Trace[]> {
     else group.push(entry);
   }
   return groups;
+}
+
+/** How long the processes of a task ran, in milliseconds; `wasted`: all but the last one. A pause counts as running here. */
+export function ranMs(
+  trace: readonly Trace[],
+  task: string,
+): { readonly last: number; readonly wasted: number } {
+  const runs = [...groupByProcess(trace.filter((entry) => entry.task === task)).values()];
+  const lengths = runs.map((run) => Number(run.at(-1)!.atNs - run[0]!.atNs) / 1e6);
+  const last = lengths.pop() ?? 0;
+  return { last, wasted: lengths.reduce((sum, ms) => sum + ms, 0) };
 }

@@ -69,6 +69,12 @@ export interface ProcessClusterOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Arguments for node itself (profiles). */
   readonly execArgv?: readonly string[];
+  /** How a node is started otherwise than planned. */
+  readonly change?: (node: PlannedNode) => PlannedNode;
+  /** Words before the command of a node, by id (`ip netns exec NAME`). */
+  readonly prefix?: Readonly<Record<string, readonly string[]>>;
+  /** Where a node is reached, by id; 127.0.0.1 otherwise. */
+  readonly hosts?: Readonly<Record<string, string>>;
   /** Extra arguments by node kind. */
   readonly extraArgs?: Partial<Record<PlannedNode['kind'], readonly string[]>>;
 }
@@ -111,7 +117,9 @@ export class ProcessCluster {
     const folder = mkdtempSync(join(tmpdir(), 'clb-cluster-'));
     const portBase = await freePortBase(6 + workers);
     const plan = planNodes({ dataDir: folder, portBase, workers, token: null });
-    const nodes = plan.filter((node) => options.only === undefined || options.only.includes(node.id));
+    const nodes = plan
+      .filter((node) => options.only === undefined || options.only.includes(node.id))
+      .map((node) => options.change?.(node) ?? node);
     return new ProcessCluster(folder, portBase, nodes, options);
   }
 
@@ -120,9 +128,11 @@ export class ProcessCluster {
     if (this.#running.has(id)) throw new Error(`${id} runs already`);
     mkdirSync(join(this.folder, id), { recursive: true });
     const log = createWriteStream(join(this.folder, `${id}.log`), { flags: 'a' });
+    const [program, ...words] = [...(this.#options.prefix?.[id] ?? []), process.execPath];
     const child = spawn(
-      process.execPath,
+      program,
       [
+        ...words,
         ...NODE_FLAGS,
         ...(this.#options.execArgv ?? []),
         CLB,
@@ -184,7 +194,7 @@ export class ProcessCluster {
   }
 
   url(id: string, path = ''): string {
-    return `http://127.0.0.1:${this.node(id).port}${path}`;
+    return `http://${this.#options.hosts?.[id] ?? '127.0.0.1'}:${this.node(id).port}${path}`;
   }
 
   /** host:port of every server, for the sdk and the CLI. */

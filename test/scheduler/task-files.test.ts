@@ -22,7 +22,10 @@ async function textOf({ chunks }: FileBytes): Promise<string> {
 }
 
 async function finishedTask(): Promise<{ test: TestCluster; worker: FakeWorker; id: string }> {
-  const test = await TestCluster.leading();
+  const test = await TestCluster.create();
+  test.consensus.version = 2; // what is replicated of files is new
+  test.consensus.elect();
+  await test.clock.advance(3_500);
   const worker = await test.worker('worker1');
   const id = await test.submit({ collect: ['**'], files: [{ path: 'in', contentBase64: 'YQ==' }] });
   assert.deepEqual(worker.runs.at(-1)?.spec.files, [{ path: 'in', contentBase64: 'YQ==' }]);
@@ -106,5 +109,23 @@ describe('collected files', () => {
       await test.submit({ collect: ['x'] }),
       /is (queued|assigned): its files are kept when it has ended/,
     );
+  });
+
+  it('and output go from the node when retention has dropped the task', async () => {
+    const test = await TestCluster.leading({ retention: { ageMs: 3_600_000, tasksMax: 1 } });
+    const worker = await test.worker('worker1');
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n += 1) {
+      ids.push(await test.submit());
+      worker.finished(worker.lastRun());
+      await test.clock.settle();
+    }
+    const asked = async (): Promise<readonly string[]> => {
+      worker.say({ kind: 'heartbeat', seq: 1_000, sample: null, kept: ids });
+      await test.clock.advance(1_000);
+      return worker.of('heartbeatAck').flatMap(({ forget }) => forget ?? []);
+    };
+    await test.clock.advance(120_000);
+    assert.deepEqual(await asked(), ids.slice(0, 2), 'all but the newest are dropped');
   });
 });

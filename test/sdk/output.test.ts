@@ -79,10 +79,13 @@ describe('logs', () => {
 
   it('begins anew with another attempt, and says so', async () => {
     const { cluster, clb, id } = await runningTask();
-    const attempts: number[] = [];
+    const attempts: string[] = [];
     let seen = '';
     const all = (async () => {
-      const chunks = clb.logs(id, { follow: true, onAttempt: (n) => attempts.push(n) });
+      const chunks = clb.logs(id, {
+        follow: true,
+        onAttempt: (n, on) => attempts.push(`attempt ${n} on ${on ?? '?'}`),
+      });
       for await (const chunk of chunks) seen += Buffer.from(chunk).toString();
     })();
     cluster.write(id, 'stdout', 'first ');
@@ -93,7 +96,7 @@ describe('logs', () => {
     cluster.finish(id);
     await all;
     assert.equal(seen, 'first second');
-    assert.deepEqual(attempts, [2]);
+    assert.deepEqual(attempts, ['attempt 2 on worker2']);
   });
 
   it('ends by its signal', async () => {

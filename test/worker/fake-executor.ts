@@ -41,6 +41,8 @@ export class FakeExecutor implements Executor {
   /** Kills and leases in the order they came. */
   readonly calls: string[] = [];
   holdings: ExecutorHoldings = { running: [], ended: [] };
+  kept: readonly string[] = [];
+  readonly forgotten: string[] = [];
   events: ExecutorEvents | null = null;
   life: 'new' | 'started' | 'stopped' | 'crashed' = 'new';
   readonly #instant: boolean;
@@ -87,6 +89,14 @@ export class FakeExecutor implements Executor {
     if (request.path !== 'out.bin') return Promise.reject(new OutputGoneError('not kept'));
     const data = Buffer.from('a file').subarray(request.offset, request.offset + request.maxBytes);
     return Promise.resolve({ data, nextOffset: request.offset + data.byteLength, end: true });
+  }
+
+  keptTasks(): Promise<readonly string[]> {
+    return Promise.resolve(this.kept);
+  }
+
+  forget(tasks: readonly string[]): void {
+    this.forgotten.push(...tasks);
   }
 
   stop(): Promise<void> {

@@ -273,6 +273,7 @@ describe('the worker', () => {
       task: 'gone',
       token: 1,
       reason: 'worker1 crashed while it ran the task',
+      fault: true,
     });
     assert.equal((await next.until('finished')).result.stdout, 'late');
     assert.deepEqual((await next.until('started')).task, 'runs');
@@ -347,6 +348,31 @@ describe('the worker', () => {
       request: 2,
       message: 'not kept',
     });
+  });
+
+  it('tells of which tasks it keeps output, and forgets those that the cluster keeps no more', async () => {
+    executor.kept = ['task-1', 'task-2'];
+    await start();
+    const master = await connected();
+    let beat = await master.until('heartbeat');
+    while (beat.kept === undefined) beat = await master.until('heartbeat');
+    assert.deepEqual(beat.kept, ['task-1', 'task-2']);
+    master.send({ kind: 'heartbeatAck', seq: beat.seq, forget: ['task-1'] });
+    while (executor.forgotten.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    assert.deepEqual(executor.forgotten, ['task-1']);
+    assert.equal((await master.until('heartbeat')).kept, undefined, 'told once');
+  });
+
+  it('answers reads of files that are kept', async () => {
+    await start();
+    const master = await connected();
+    const ask = (request: number, path: string): void =>
+      master.send({ kind: 'readFile', task: 'task-1', token: 1, request, path, offset: 2, maxBytes: 9 });
+    ask(1, 'out.bin');
+    const answer = await master.until('output');
+    assert.deepEqual([Buffer.from(answer.data, 'base64').toString(), answer.nextOffset], ['file', 6]);
+    ask(2, 'other');
+    assert.equal((await master.until('outputError')).message, 'not kept');
   });
 
   it('writes the lines of the original when its sample was weighed', async () => {

@@ -4,6 +4,7 @@ import type { OutputStream } from '../../api/views.ts';
 import { onRun } from '../context.ts';
 import { wholeNumber } from '../flags.ts';
 import { interruptible } from '../interrupt.ts';
+import { seamText } from '../live-output.ts';
 import { Tail } from '../tail.ts';
 import { writeTo } from '../terminal.ts';
 
@@ -45,7 +46,7 @@ Examples:
           follow: flags.follow ?? false,
           offset,
           signal,
-          onAttempt: (attempt) => context.terminal.note(`clb: attempt ${attempt}: its output starts anew`),
+          onAttempt: (attempt, node) => context.terminal.note(seamText(attempt, node)),
         });
         for await (const bytes of chunks) await writeTo(process.stdout, bytes);
       },

@@ -9,6 +9,8 @@ interface Beat {
   readonly session: WorkerSession;
   readonly seq: number;
   readonly receivedMs: number;
+  /** Tasks of which the node keeps output, where it said so. */
+  readonly kept: readonly string[];
 }
 
 /** Quorum rounds under way at the same time; when there are so many, the network is what is slow. */
@@ -22,18 +24,27 @@ const ROUNDS_MAX = 4;
 export class Heartbeats {
   readonly #consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>;
   readonly #clock: MasterClock;
+  readonly #isKept: (task: string) => boolean;
   /** By session, so that a node has at most one waiting. */
   #waiting = new Map<WorkerSession, Beat>();
   #rounds = 0;
   #scheduled = false;
 
-  constructor(consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>, clock: MasterClock) {
+  /** `isKept`: whether the cluster still keeps a task; asked after the quorum round. */
+  constructor(
+    consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>,
+    clock: MasterClock,
+    isKept: (task: string) => boolean,
+  ) {
     this.#consensus = consensus;
     this.#clock = clock;
+    this.#isKept = isKept;
   }
 
-  received(node: FleetNode, session: WorkerSession, seq: number): void {
-    this.#waiting.set(session, { node, session, seq, receivedMs: this.#clock.nowMs() });
+  received(node: FleetNode, session: WorkerSession, seq: number, kept: readonly string[] = []): void {
+    // What an earlier one said that is still waiting must not get lost with it.
+    const all = kept.length > 0 ? kept : (this.#waiting.get(session)?.kept ?? []);
+    this.#waiting.set(session, { node, session, seq, receivedMs: this.#clock.nowMs(), kept: all });
     this.#schedule();
   }
 
@@ -58,15 +69,19 @@ export class Heartbeats {
       )
       .then((ready) => {
         this.#rounds -= 1;
-        if (ready) for (const beat of beats) acknowledge(beat);
+        if (ready) for (const beat of beats) acknowledge(beat, this.#isKept);
         this.#schedule();
       });
   }
 }
 
-function acknowledge({ node, session, seq, receivedMs }: Beat): void {
+function acknowledge(
+  { node, session, seq, receivedMs, kept }: Beat,
+  isKept: (task: string) => boolean,
+): void {
   // A node that is being declared lost must not hear that all is well.
   if (node.session !== session || node.declaringDown) return;
   node.leaseFromMs = Math.max(node.leaseFromMs, receivedMs);
-  session.send({ kind: 'heartbeatAck', seq });
+  const forget = kept.filter((task) => !isKept(task));
+  session.send({ kind: 'heartbeatAck', seq, ...(forget.length === 0 ? {} : { forget }) });
 }

@@ -4,6 +4,7 @@ import type { Consensus } from '../../raft/consensus.ts';
 import { LINK_VERSION } from '../../link/protocol.ts';
 import type { AttemptRef, WorkerToMaster } from '../../link/protocol.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
+import { LOSSES_COUNT_SINCE } from '../state/op-versions.ts';
 import type { ApplyResult } from '../state/ops.ts';
 import type { NodeRegistration, TaskRecord } from '../state/records.ts';
 import type { TaskMachine } from '../task-machine.ts';
@@ -107,7 +108,7 @@ export class Links {
       case 'heartbeat': {
         node.lastSeenWallMs = this.#options.clock.wallMs();
         if (message.sample !== null) node.sampled(message.sample, this.#options.clock.nowMs());
-        lead.heartbeats.received(node, session, message.seq);
+        lead.heartbeats.received(node, session, message.seq, message.kept);
         return;
       }
       case 'started':
@@ -252,6 +253,12 @@ export class Links {
         verdict: heldState === 'ended' || this.#isCurrent(node, { task, token }) ? 'keep' : 'kill',
       })),
     });
+    for (const ref of hello.held) {
+      // It kills these now; who looks at the task is to see what became of them.
+      if (ref.state === 'running' && !this.#isCurrent(node, ref)) {
+        lead.batcher.addDuty({ op: 'supersede', task: ref.task, token: ref.token }, noMatter);
+      }
+    }
     log.info(`${hello.node} is connected (${hello.address}, ${hello.held.length} attempts held)`);
     for (const id of state.tasks.onNode(hello.node)) {
       const task = state.tasks.get(id);
@@ -345,8 +352,15 @@ export class Links {
     message: Extract<WorkerToMaster, { kind: 'released' }>,
   ): void {
     const { task, token, reason, fault } = message;
+    const counts = this.#options.machine.state.version >= LOSSES_COUNT_SINCE;
     node.vacate(task, token);
-    const op = { op: 'release', task, token, reason, ...(fault === true ? { fault } : {}) } as const;
+    const op = {
+      op: 'release',
+      task,
+      token,
+      reason,
+      ...(fault === true && counts ? { fault } : {}),
+    } as const;
     lead.batcher.addDuty(op, (decided) => {
       if (decided.kind === 'applied') session.send({ kind: 'recorded', task, token, accepted: true });
     });

@@ -157,7 +157,11 @@ export class Master {
       isUnderstood: (op) => isUnderstoodAt(machine.state.version, op),
       extra: (ops, max) => this.#placer.assign(ops, max),
     });
-    const lead: Lead = { term: role.term, batcher, heartbeats: new Heartbeats(consensus, clock) };
+    const isKept = (task: string): boolean => {
+      const { tasks } = machine.state;
+      return tasks.get(task) !== undefined || tasks.archive.findId(task) !== 0;
+    };
+    const lead: Lead = { term: role.term, batcher, heartbeats: new Heartbeats(consensus, clock, isKept) };
     this.#lead = lead;
     this.#placer.reset(this.#electedAtMs);
     this.fleet.clear();

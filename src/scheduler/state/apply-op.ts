@@ -42,6 +42,8 @@ export function applyOp(state: TaskState, changes: Changes, op: Op): OpResult {
       return giveBack(state, changes, op, op.fault === true);
     case 'lost':
       return giveBack(state, changes, op, true);
+    case 'supersede':
+      return cameBackLate(state, changes, op.task, op.token);
     case 'cancel':
       return cancel(state, changes, op.task);
     case 'due':
@@ -133,23 +135,30 @@ function start(state: TaskState, changes: Changes, id: string, token: number): O
 function finish(state: TaskState, changes: Changes, op: Extract<Op, { op: 'finish' }>): OpResult {
   const { ctx } = changes;
   const task = state.tasks.get(op.task);
+  const attempt = task === undefined ? null : currentAttempt(task);
+  if (task === undefined || attempt?.token !== op.token) {
+    return cameBackLate(state, changes, op.task, op.token);
+  }
+  state.change(changes, finished(ctx, task, attempt, op));
+  return DONE;
+}
+
+/** An attempt that is not the current one: noted, if it was replaced, and nothing else. */
+function cameBackLate(state: TaskState, changes: Changes, id: string, token: number): OpResult {
+  const task = state.tasks.get(id);
   if (task === undefined) {
     const { archive } = state.tasks;
-    const finishSeq = archive.findId(op.task);
-    if (finishSeq === 0) return noTask(op.task);
-    const late = lateAttempt(archive.readUnamended(finishSeq), op.token);
+    const finishSeq = archive.findId(id);
+    if (finishSeq === 0) return noTask(id);
+    const late = lateAttempt(archive.readUnamended(finishSeq), token);
     if (late === 'recorded') return DUPLICATE;
-    if (late !== null) archive.amend(ctx, finishSeq, op.token);
+    if (late !== null) archive.amend(changes.ctx, finishSeq, token);
     return SUPERSEDED;
   }
-  const attempt = currentAttempt(task);
-  if (attempt?.token === op.token) {
-    state.change(changes, finished(ctx, task, attempt, op));
-    return DONE;
-  }
-  const late = lateAttempt(task, op.token);
+  if (currentAttempt(task)?.token === token) return refused('CONFLICT', 'it is the current attempt');
+  const late = lateAttempt(task, token);
   if (late === 'recorded') return DUPLICATE;
-  if (late !== null) state.change(changes, superseded(ctx, task, late));
+  if (late !== null) state.change(changes, superseded(changes.ctx, task, late));
   return SUPERSEDED;
 }
 

@@ -5,6 +5,7 @@
 import type { FileContents } from '../../api/task-files.ts';
 import type { AttemptOutcome, FinalStatus, TaskRequest, TaskResult } from '../../api/tasks.ts';
 import { STATE_LIMITS } from './limits.ts';
+import { LOSSES_COUNT_SINCE } from './op-versions.ts';
 import type { NewTask } from './ops.ts';
 import type {
   AttemptRecord,
@@ -195,7 +196,9 @@ function mayRetry(spec: TaskRequest, outcome: FinalStatus, used: number, exitCod
 }
 
 function retrying(ctx: EntryContext, task: TaskRecord, because: string): TaskRecord {
-  const delayMs = jitteredMs(backoffDelayMs(task.spec, task.attemptsUsed), `${task.id} ${task.attemptsUsed}`);
+  const plainMs = backoffDelayMs(task.spec, task.attemptsUsed);
+  const isSpread = ctx.version >= LOSSES_COUNT_SINCE;
+  const delayMs = isSpread ? jitteredMs(plainMs, `${task.id} ${task.attemptsUsed}`) : plainMs;
   const next = `attempt ${task.attemptsUsed + 1} of ${maxAttemptsOf(task.spec)}`;
   const waits = delayMs > 0;
   return withEvent(
@@ -264,6 +267,7 @@ export function givenBack(
 
 /** The same through a death or a cut: it counts, because the task itself may be what its nodes die of. */
 export function lost(ctx: EntryContext, task: TaskRecord, attempt: AttemptRecord, why: string): TaskRecord {
+  if (ctx.version < LOSSES_COUNT_SINCE) return givenBack(ctx, task, attempt, why);
   const losses = task.losses + 1;
   if (losses < STATE_LIMITS.lossesMax || task.cancelRequested) {
     return givenBack(ctx, { ...task, losses }, attempt, why);
@@ -300,7 +304,7 @@ export function superseded(ctx: EntryContext, task: TaskRecord, attempt: Attempt
       what: 'superseded',
       node: attempt.node,
       attempt: attempt.number,
-      why: `the result of attempt ${attempt.number} came after it had been replaced; it is not used`,
+      why: `attempt ${attempt.number} came back after it had been replaced; it is not used`,
     },
   );
 }

@@ -30,12 +30,18 @@ const OP_SINCE: Readonly<Record<Op['op'], number>> = {
   scheduleRemove: 1,
   scheduleTick: 1,
   retire: 1,
+  supersede: 2,
   version: 2,
 };
 
+/** From this one on pauses before retries are spread, and attempts that are lost are counted. */
+export const LOSSES_COUNT_SINCE = 2;
+
 /** The version that must be in force for `op` to be proposed. A new field of an op that older ones would ignore belongs here, too. */
 export function versionOf(op: Op): number {
-  return OP_SINCE[op.op];
+  const hasNewField =
+    (op.op === 'finish' && op.contents !== undefined) || (op.op === 'release' && op.fault !== undefined);
+  return hasNewField ? 2 : OP_SINCE[op.op];
 }
 
 /** Whether every server is known to understand `op`. The change of version itself is proposed once they do. */

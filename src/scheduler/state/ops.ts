@@ -64,6 +64,8 @@ export type Op =
     })
   /** Given back unfinished; `fault`: not in order, something that runs tasks on the node died. */
   | (AttemptOp & { readonly op: 'release'; readonly reason: string; readonly fault?: true })
+  /** A node came back with an attempt that had been replaced; it was killed there. */
+  | (AttemptOp & { readonly op: 'supersede' })
   /** The node says that it does not have this attempt. */
   | (AttemptOp & { readonly op: 'lost'; readonly reason: string })
   | { readonly op: 'cancel'; readonly task: string }

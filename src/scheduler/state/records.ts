@@ -112,6 +112,8 @@ export interface NodeRecord extends NodeRegistration {
 export interface EntryContext {
   readonly index: number;
   readonly term: number;
+  /** In force when the entry is applied (op-versions.ts): what a later one brought must not be done before. */
+  readonly version: number;
   /** The state machine's clock as of this entry. */
   readonly at: number;
 }

@@ -12,7 +12,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { TaskFile } from '../../api/task-files.ts';
 import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
 import type { Ending } from '../executor.ts';
@@ -178,6 +178,18 @@ export class AttemptStore {
     } catch {
       this.#trash(folder.path);
     }
+  }
+
+  /** What is kept of these tasks goes. */
+  forget(tasks: readonly string[]): void {
+    const gone = new Set(tasks);
+    this.#kept = this.#kept.filter(({ path, bytes }) => {
+      const task = parseAttemptFolderName(basename(path))?.task;
+      if (task === undefined || !gone.has(task)) return true;
+      this.#keptBytes -= bytes;
+      this.#delete(path);
+      return false;
+    });
   }
 
   #trim(): void {

@@ -233,6 +233,9 @@ export class Launcher {
       case 'acknowledge':
         this.#acknowledge(message);
         return;
+      case 'forget':
+        this.#store.forget(message.tasks);
+        return;
       case 'shutdown':
         this.shutdown('told to');
         return;

@@ -7,7 +7,7 @@ import type { AttemptRef, RunSpec } from '../../link/protocol.ts';
 import type { Ending, KillWhy } from '../executor.ts';
 
 /** A launcher of another version (left by the program before an upgrade) is ended, not talked to. */
-export const LAUNCHER_VERSION = 1;
+export const LAUNCHER_VERSION = 2;
 
 /** A task is at most 1 MiB, an ending at most 0.8 MiB. */
 export const LAUNCHER_FRAME_BYTES_MAX = 8 * 1024 * 1024;
@@ -25,6 +25,8 @@ export type ToLauncher =
   | { readonly kind: 'lease'; readonly untilMs: number }
   /** The ending is in the outbox: it need not be kept. */
   | (AttemptRef & { readonly kind: 'acknowledge' })
+  /** Output and files that are kept of these tasks may go. */
+  | { readonly kind: 'forget'; readonly tasks: readonly string[] }
   /** Kill what still runs, and end. */
   | { readonly kind: 'shutdown' };
 

@@ -89,10 +89,10 @@ export class ScratchWatch {
     const freeBytes = disk.bavail * disk.bsize;
     if (freeBytes >= Math.min(SCRATCH.reserveBytes, disk.blocks * disk.bsize * SCRATCH.reserveShare)) return;
     const all = used.map(({ attempt, bytes }) => ({ attempt, bytes: bytes + namelessBytes(attempt.pids()) }));
-    const largest = all.reduce((a, b) => (b.bytes > a.bytes ? b : a), { attempt: null, bytes: 0 } as {
-      readonly attempt: WatchedAttempt | null;
-      readonly bytes: number;
-    });
+    const largest = all.reduce<{ readonly attempt: WatchedAttempt | null; readonly bytes: number }>(
+      (a, b) => (b.bytes > a.bytes ? b : a),
+      { attempt: null, bytes: 0 },
+    );
     if (largest.bytes < SCRATCH.culpritBytesMin) return;
     largest.attempt?.end(
       `the disk of ${node} is nearly full (${inMib(freeBytes)} MiB free), and this task uses most of it: ${inMib(largest.bytes)} MiB`,

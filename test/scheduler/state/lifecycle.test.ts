@@ -186,6 +186,7 @@ describe('retries', () => {
     assert.notEqual(jitteredMs(10_000, 'x 1'), jitteredMs(10_000, 'x 2'));
     assert.equal(jitteredMs(0, 'x'), 0);
     const driver = await withNodes();
+    driver.one({ op: 'version', version: 2 });
     const due = ['p', 'q', 'r', 's'].map((id) => {
       driver.submit(id, { maxAttempts: 2, backoffMs: 60_000 });
       driver.finish(id, driver.assign(id, 'n1'), 'failed');
@@ -196,6 +197,7 @@ describe('retries', () => {
 
   it('come after the pause, count failures and timeouts, and end with the last attempt’s outcome', async () => {
     const driver = await withNodes();
+    driver.one({ op: 'version', version: 2 });
     driver.submit('a', { maxAttempts: 3, backoffMs: 500 });
     driver.finish('a', driver.assign('a', 'n1'), 'failed');
     let task = driver.task('a');
@@ -466,6 +468,7 @@ describe('the queue', () => {
 describe('a task that is lost again and again', () => {
   it('is given up at the limit, with the reason; what was given back in order does not count', async () => {
     const driver = await withNodes();
+    driver.one({ op: 'version', version: 2 });
     driver.submit('a', { maxAttempts: 1 });
     for (let n = 1; n < STATE_LIMITS.lossesMax; n += 1) {
       const token = driver.assign('a', 'n1');
@@ -492,6 +495,7 @@ describe('a task that is lost again and again', () => {
 
   it('is canceled where that was asked, and a late result of it is refused', async () => {
     const driver = await withNodes();
+    driver.one({ op: 'version', version: 2 });
     driver.submit('a');
     let token = 0;
     for (let n = 1; n <= STATE_LIMITS.lossesMax; n += 1) {
@@ -508,5 +512,28 @@ describe('a task that is lost again and again', () => {
       driver.one({ op: 'lost', task: 'b', token, reason: 'gone' });
     }
     assert.equal(driver.task('b').status, 'canceled');
+  });
+
+  it('shows an attempt that came back after it was replaced, also of a task that has ended', async () => {
+    const driver = await withNodes();
+    driver.submit('a');
+    const old = driver.assign('a', 'n1');
+    driver.one({ op: 'nodeDown', node: 'n1', reason: 'silent' });
+    const current = driver.assign('a', 'n2');
+    assert.deepEqual(driver.one({ op: 'supersede', task: 'a', token: old }), { kind: 'superseded' });
+    assert.equal(driver.task('a').attempts[0]?.outcome, 'superseded');
+    assert.match(
+      driver.task('a').timeline.at(-1)?.why ?? '',
+      /^attempt 1 came back after it had been replaced/,
+    );
+    assert.equal(driver.one({ op: 'supersede', task: 'a', token: current }).kind, 'refused');
+    assert.equal(driver.task('a').status, 'assigned');
+    driver.submit('b');
+    const lost = driver.assign('b', 'n2');
+    driver.one({ op: 'lost', task: 'b', token: lost, reason: 'gone' });
+    driver.finish('b', driver.assign('b', 'n2'));
+    assert.deepEqual(driver.one({ op: 'supersede', task: 'b', token: lost }), { kind: 'superseded' });
+    assert.equal(driver.task('b').attempts[0]?.outcome, 'superseded');
+    assert.equal(driver.task('b').status, 'succeeded');
   });
 });

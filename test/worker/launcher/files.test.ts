@@ -134,4 +134,13 @@ describe('files of a task', () => {
     for (const name of readdirSync(attempts))
       assert.equal(existsSync(join(attempts, name, 'scratch')), false);
   });
+
+  it('are removed when the cluster keeps the task no more', async () => {
+    const ref = harness.launch({ command: ['sh', '-c', 'head -c 400000 /dev/zero > big'], collect: ['*'] });
+    await harness.finished(ref);
+    await poll(async () => (await harness.executor.keptTasks()).includes(ref.task), 'it is kept');
+    harness.executor.forget(['t-other', ref.task]);
+    await poll(async () => !(await harness.executor.keptTasks()).includes(ref.task), 'it is gone');
+    await assert.rejects(readKept(harness, ref, 'big'), { code: 'OUTPUT_GONE' });
+  });
 });

@@ -154,9 +154,9 @@ const SPEC: RunSpec = {
 };
 
 /** For state outside this process only: files, the process table. */
-export async function poll(isSo: () => boolean, what: string): Promise<void> {
+export async function poll(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadlineMs = monotonicMs() + DEADLINE_MS;
-  while (!isSo()) {
+  while (!(await isSo())) {
     assert.ok(monotonicMs() < deadlineMs, `${what} did not come`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

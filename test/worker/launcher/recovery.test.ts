@@ -52,6 +52,7 @@ describe('after a crash', () => {
     assert.deepEqual(ending, {
       kind: 'released',
       reason: 'the launcher of server2 died and the task with it',
+      fault: true,
     });
     assert.deepEqual(leftovers(running.task), [], 'nothing is left when it is reported');
     const repeated = await harness.ending(ended);
@@ -152,7 +153,14 @@ describe('after a crash', () => {
     const holdings = await next.start();
     assert.deepEqual(holdings.running, []);
     assert.deepEqual(holdings.ended, [
-      { ...ref, ending: { kind: 'released', reason: 'the launcher of server2 died and the task with it' } },
+      {
+        ...ref,
+        ending: {
+          kind: 'released',
+          reason: 'the launcher of server2 died and the task with it',
+          fault: true,
+        },
+      },
     ]);
     next.executor.acknowledge(ref);
     await next.stop();
