@@ -245,7 +245,7 @@ function FaultLine(): VNode {
         <span class="muted">what was done, and what the cluster did about it; newest first</span>
       </div>
       {items.length === 0 ? <p class="empty muted">Nothing yet.</p> : null}
-      <ol class="fault-line">
+      <ol class="fault-line" tabIndex={0} aria-labelledby="line-title">
         {items.toReversed().map((item, at, shown) => (
           <Item key={item.key} item={item} older={shown[at + 1] ?? null} />
         ))}

@@ -1,4 +1,5 @@
 import type { VNode } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { relativeTime } from '../model/format.ts';
 import { linkState } from '../model/link-state.ts';
 import type { LinkState } from '../model/link-state.ts';
@@ -39,7 +40,7 @@ export function Header(): VNode {
   );
 }
 
-/** The views by name; a payload's page belongs to the first. */
+/** The views by name; the page of one task belongs to their table. */
 const VIEWS: readonly { readonly kind: Route['kind']; readonly label: string; readonly href: string }[] = [
   { kind: 'home', label: 'Payloads', href: homeHash },
   { kind: 'submit', label: 'Submit', href: submitHash },
@@ -53,9 +54,15 @@ const VIEWS: readonly { readonly kind: Route['kind']; readonly label: string; re
 
 function Views(): VNode {
   const { kind } = useRoute();
-  const current = kind === 'task' ? 'home' : kind;
+  const current = kind === 'task' ? 'tasks' : kind;
+  const nav = useRef<HTMLElement>(null);
+  // Where there is no room for all of them, the one that is open is in sight.
+  useEffect(() => {
+    const link = nav.current?.querySelector<HTMLElement>('[aria-current]') ?? null;
+    if (nav.current !== null && link !== null) nav.current.scrollLeft = link.offsetLeft - 60;
+  }, [current]);
   return (
-    <nav class="views" aria-label="Views">
+    <nav ref={nav} class="views" aria-label="Views">
       {VIEWS.map((view) => (
         <a
           key={view.kind}
