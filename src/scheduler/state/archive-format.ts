@@ -111,8 +111,11 @@ export function decodeSegmentIndex(value: Uint8Array): readonly {
 /** The record at `position` (from 0) of a segment's body. */
 export function recordOfSegment(body: Uint8Array, position: number): TaskRecord {
   let start = body.indexOf(LINE_BREAK) + 1;
-  for (let skipped = 0; skipped < position; skipped += 1) start = body.indexOf(LINE_BREAK, start) + 1;
-  const end = body.indexOf(LINE_BREAK, start);
+  let end = body.indexOf(LINE_BREAK, start);
+  for (let skipped = 0; skipped < position && end >= 0; skipped += 1) {
+    start = end + 1;
+    end = body.indexOf(LINE_BREAK, start);
+  }
   if (end < 0) throw new Error(`the archive's segment has no record ${position}`);
   return decodeTask(decoder.decode(body.subarray(start, end)));
 }

@@ -116,7 +116,9 @@ export class ArchiveIndex {
 
   statusOf(finishSeq: number): FinalStatus {
     const page = this.#pages.get(Math.floor((finishSeq - 1) / PAGE_LENGTH));
-    const status = FINAL_STATUSES[page?.statuses[finishSeq - page.base] ?? 0];
+    const status = this.has(finishSeq)
+      ? FINAL_STATUSES[page?.statuses[finishSeq - page.base] ?? 0]
+      : undefined;
     if (status === undefined) throw new Error(`finish number ${finishSeq} is not in the index`);
     return status;
   }

@@ -248,7 +248,7 @@ export function givenBack(
   attempt: AttemptRecord,
   why: string,
 ): TaskRecord {
-  const reason = clip(why) ?? 'lost';
+  const reason = clip(why);
   const ended = endedAttempt(ctx, attempt, 'lost', reason, attempt.startedAt, null);
   const next = withEvent(
     ctx,
@@ -381,6 +381,8 @@ function bounded<T>(list: readonly T[], head: number, tail: number): readonly T[
   return list.length <= head + tail ? list : [...list.slice(0, head), ...list.slice(-tail)];
 }
 
+export function clip(text: string): string;
+export function clip(text: string | null): string | null;
 export function clip(text: string | null): string | null {
   if (text === null || text.length <= STATE_LIMITS.reasonCharsMax) return text;
   return `${text.slice(0, STATE_LIMITS.reasonCharsMax - 1)}…`;

@@ -34,8 +34,7 @@ export function tickSchedule(state: TaskState, changes: Changes, tick: ScheduleT
   const record = state.schedules.get(tick.schedule);
   if (record === undefined) return refused('NOT_FOUND', `there is no schedule ${tick.schedule}`);
   if (record.nextAt !== tick.time) return { kind: 'duplicate' };
-  const result = submitTasks(state, changes, [tick.task], true);
-  const item = result.kind === 'submitted' ? result.items[0] : undefined;
+  const [item] = submitTasks(state, changes, [tick.task], true).items;
   const made = item?.kind === 'created';
   state.schedules.put({
     ...record,

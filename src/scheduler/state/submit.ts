@@ -14,7 +14,7 @@ export function submitTasks(
   changes: Changes,
   tasks: readonly NewTask[],
   atomic: boolean,
-): OpResult {
+): Extract<OpResult, { kind: 'submitted' }> {
   const batch: BatchSoFar = { ids: new Set(), keys: new Map() };
   const items: SubmitItemResult[] = [];
   let refused = false;

@@ -242,6 +242,8 @@ describe('reports of the driver', () => {
       [1, 2, 3],
       'room for one more: 168 bytes are still out',
     );
+    node.tick();
+    assert.deepEqual(node.applied.length, 3, 'and then there is none');
   });
 
   it('at the first step after a crash: what the snapshot made useless is removed once', () => {
