@@ -202,8 +202,11 @@ describe('the index of the archive', () => {
       }
     };
     check(0);
-    index.drop(1, 66_000);
-    index.drop(1, 66_000);
+    assert.equal(index.seqOfStatusBelow(seq + 1, 'succeeded'), seq);
+    assert.equal(index.seqOfStatusBelow(seq + 1, 'failed'), 0);
+    for (let finishSeq = 1; finishSeq <= 66_000; finishSeq += 1) index.hide(finishSeq);
+    index.hide(7);
+    index.drop(66_000);
     check(66_000);
     assert.deepEqual([index.has(65_536), index.has(66_001)], [false, true]);
     assert.equal(index.finishedAtOf(66_001), 66_001);
