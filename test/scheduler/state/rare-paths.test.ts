@@ -5,11 +5,13 @@ import type { LogIndex, Term } from '../../../src/raft/core/types.ts';
 import { Archive } from '../../../src/scheduler/state/archive.ts';
 import { bodyKey, recordOfSegment, roughBytes } from '../../../src/scheduler/state/archive-format.ts';
 import { ArchiveIndex } from '../../../src/scheduler/state/archive-index.ts';
-import { decodeRows } from '../../../src/scheduler/state/candidate-rows.ts';
+import { decodeRows, encodeRows } from '../../../src/scheduler/state/candidate-rows.ts';
 import { IdIndex } from '../../../src/scheduler/state/id-index.ts';
+import { currentAttempt } from '../../../src/scheduler/state/lifecycle.ts';
 import { STATE_LIMITS } from '../../../src/scheduler/state/limits.ts';
 import { decodeEntry } from '../../../src/scheduler/state/ops.ts';
 import type { Op } from '../../../src/scheduler/state/ops.ts';
+import { decodeTask, encodeTask } from '../../../src/scheduler/state/record-codec.ts';
 import { ScheduleTable } from '../../../src/scheduler/state/schedule-table.ts';
 import { ShapeQueue } from '../../../src/scheduler/state/task-queue.ts';
 import { backoffMsOf, shapeOf } from '../../../src/scheduler/state/task-spec.ts';
@@ -264,6 +266,46 @@ describe('the archive', () => {
     const task = driver.task('a');
     const withScript = { ...task, spec: { script: 'x'.repeat(100) } };
     assert.equal(roughBytes(withScript) - roughBytes(task), 100);
+  });
+});
+
+describe('records', () => {
+  it('of an attempt without a placement come back without one', async () => {
+    const driver = await withNode();
+    driver.submit('a');
+    driver.assign('a', 'n1');
+    const task = driver.task('a');
+    const bare = { ...task, attempts: task.attempts.map((attempt) => ({ ...attempt, placement: null })) };
+    assert.deepEqual(decodeTask(encodeTask(bare)), bare);
+    assert.deepEqual(decodeTask(encodeTask(task)), task);
+  });
+
+  it('of a task that claims to be assigned and has no attempt show none', async () => {
+    const driver = await withNode();
+    driver.submit('a');
+    driver.assign('a', 'n1');
+    const task = driver.task('a');
+    assert.equal(currentAttempt(task)?.node, 'n1');
+    assert.equal(currentAttempt({ ...task, attempts: [] }), null);
+  });
+
+  it('of candidates keep what is known of reservations and speed, and what is not', () => {
+    const rows = [
+      ['server1', 1, 2, 0, 4, 9, null, 1.5, 256, 0.75],
+      ['server2', 1, 2, 0, 4, 9, null, null, null, null],
+    ] as const;
+    assert.deepEqual(decodeRows(encodeRows(rows)), rows);
+  });
+
+  it('are found by submission number and by how they ended, but for those that are retired', async () => {
+    const driver = await MachineDriver.create(4);
+    driver.nodeUp('n1');
+    for (let n = 0; n < 8; n += 1) driver.run(`t${n}`);
+    driver.one({ op: 'retire', through: 4 });
+    const { archive } = driver.machine.state.tasks;
+    assert.equal(archive.seqBelow(9, 'succeeded'), 8);
+    assert.equal(archive.seqBelow(5, 'succeeded'), 0);
+    assert.equal(archive.seqBelow(9, 'failed'), 0);
   });
 });
 
