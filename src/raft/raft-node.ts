@@ -174,12 +174,12 @@ export class RaftNode<Result> implements Consensus<Result> {
       const { term, config } = this.#storage.snapshot;
       return { index, term, config };
     }
+    const config = this.#core.configAt(index);
+    // One that joins is sent the log from its beginning, and learns of the members by an entry in it: before that entry it
+    // can't say who they were.
+    if (config.voters.length === 0) return null;
     try {
-      return await this.#parts.snapshots.take({
-        index,
-        term: this.#appliedTerm,
-        config: this.#core.configAt(index),
-      });
+      return await this.#parts.snapshots.take({ index, term: this.#appliedTerm, config });
     } catch (error) {
       if (!isStopped(error)) this.#fail(error);
       return null;
@@ -395,8 +395,9 @@ export class RaftNode<Result> implements Consensus<Result> {
     this.#parts.commands.skipped(meta.index);
     this.#parts.configs.skipped(meta.index);
     this.#appliedTerm = meta.term;
-    this.#parts.applier.resumeAfter(meta.index);
+    // Until the core knows, it may hand out (after a tick made up for) entries that the snapshot stands for.
     this.#input({ kind: 'snapshotInstalled', meta });
+    this.#parts.applier.resumeAfter(meta.index);
     this.#parts.barriers.applied(meta.index);
     this.#isInstalling = false;
     return true;

@@ -1,4 +1,5 @@
 import type { Configuration, Entry, LogIndex, NodeId, RaftStatus, Term } from '../../src/raft/core/types.ts';
+import type { FaultCounts } from './faults.ts';
 import { check } from './sim-failure.ts';
 
 interface Placed {
@@ -15,9 +16,11 @@ export class ConfigHistory {
   readonly #termsCommitted = new Set<Term>();
   #committedIndex = 0;
   /** In the order of the log. */
+  readonly #faults: FaultCounts;
   readonly #committed: { readonly index: number; readonly config: Configuration }[];
 
-  constructor(bootstrap: Configuration) {
+  constructor(bootstrap: Configuration, faults: FaultCounts) {
+    this.#faults = faults;
     this.#committed = [{ index: 0, config: bootstrap }];
   }
 
@@ -44,7 +47,7 @@ export class ConfigHistory {
   }
 
   /** Configurations change by one voter at a time, so that majorities overlap. */
-  committed(entry: Entry): void {
+  committed(entry: Entry, leader: NodeId): void {
     this.#committedIndex = entry.index;
     this.#termsCommitted.add(entry.term);
     if (entry.kind !== 'config') return;
@@ -56,7 +59,16 @@ export class ConfigHistory {
       'I14',
       () => `${before.voters.join()} → ${entry.config.voters.join()} at ${entry.index}`,
     );
+    this.#count(before, entry.config, leader);
     this.#committed.push({ index: entry.index, config: entry.config });
+  }
+
+  #count(before: Configuration, after: Configuration, leader: NodeId): void {
+    if (after.learners.some((id) => !before.learners.includes(id) && !before.voters.includes(id)))
+      this.#faults.struck('learner added');
+    if (after.voters.some((id) => before.learners.includes(id))) this.#faults.struck('learner promoted');
+    if (before.voters.some((id) => !after.voters.includes(id)))
+      this.#faults.struck(after.voters.includes(leader) ? 'voter removed' : 'leader removed');
   }
 
   /** What is in force is what the log says; a leader adds one at a time, and none before an entry of its own is committed. */
@@ -92,5 +104,9 @@ export class ConfigHistory {
 }
 
 function sameMembers(a: Configuration, b: Configuration): boolean {
-  return a.voters.join() === b.voters.join() && a.learners.join() === b.learners.join();
+  return a === b || (sameIds(a.voters, b.voters) && sameIds(a.learners, b.learners));
+}
+
+function sameIds(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
 }

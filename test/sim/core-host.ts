@@ -16,6 +16,7 @@ import type {
   RaftStatus,
 } from '../../src/raft/core/types.ts';
 import type { ProposeResult, ReadBarrierResult } from '../../src/raft/consensus.ts';
+import { Ticker } from '../../src/raft/node/ticker.ts';
 import type { LogDisk } from './durable-state.ts';
 import type { History } from './history.ts';
 import type { Surroundings } from './host.ts';
@@ -25,6 +26,10 @@ import { SnapshotInbox, SnapshotOutbox } from './snapshot-traffic.ts';
 import { check } from './sim-failure.ts';
 import { WriteQueue } from './write-queue.ts';
 import { entryBytes } from '../../src/raft/core/entry-size.ts';
+
+/** As in production (raft-settings.ts). */
+const STALL_TICKS = 2;
+const TELLS_PER_TICK = 5;
 
 export interface CoreHostOptions {
   readonly id: NodeId;
@@ -45,11 +50,15 @@ export class CoreHost implements ListHost {
   readonly #options: CoreHostOptions;
   readonly #core: RaftCore;
   readonly #writes: WriteQueue;
+  readonly #ticker: Ticker;
   readonly #outbox: SnapshotOutbox;
   readonly #inbox = new SnapshotInbox();
   readonly #inputs: Input[] = [];
   #isStepping = false;
   #isDead = false;
+  /** The commit index when followers were last told. */
+  #toldCommit = 0;
+  #tellsCommit = false;
   #appliedIndex: number;
   #applyQueue: Entry[] = [];
   #isApplying = false;
@@ -72,9 +81,10 @@ export class CoreHost implements ListHost {
     this.machine.load(snapshot.data);
     this.#appliedIndex = snapshot.meta.index;
     this.#writes = new WriteQueue(disk, around, (input) => this.#written(input));
+    this.#ticker = this.#makeTicker();
     this.#outbox = new SnapshotOutbox(id, around, (input) => this.#input(input));
     options.history.installed(id, options.life, snapshot.meta.index, this.machine.digest);
-    this.#tickLater();
+    this.#ticker.start();
   }
 
   status(): RaftStatus {
@@ -90,7 +100,7 @@ export class CoreHost implements ListHost {
   digest(): number {
     return this.machine.digest;
   }
-  lastSeq(client: string): number {
+  lastSeq(client: number): number {
     return this.machine.lastSeq(client);
   }
 
@@ -120,20 +130,44 @@ export class CoreHost implements ListHost {
 
   kill(): void {
     this.#isDead = true;
+    this.#ticker.stop();
     this.#writes.kill();
   }
 
-  #tickLater(): void {
+  #makeTicker(): Ticker {
     const { around } = this.#options;
-    around.after(around.weather().tickMs, () => {
-      this.#tickLater();
+    const { nowMs, after } = around;
+    return new Ticker({
+      timers: { nowMs, after, soon: (action) => void after(0, action) },
+      tickMs: around.weather().tickMs,
+      stallTicks: STALL_TICKS,
+      ticksUntilDue: () => this.#core.ticksUntilDue(),
+      onTick: () => this.#step({ kind: 'tick' }),
+    });
+  }
+
+  #input(input: Input): void {
+    if (!this.#isStepping) this.#ticker.catchUp();
+    this.#step(input);
+    if (this.#isStepping || this.#isDead) return;
+    this.#ticker.reconsider();
+    this.#tellCommitSoon();
+  }
+
+  #tellCommitSoon(): void {
+    const { role, commitIndex } = this.#core;
+    if (role !== 'leader' || commitIndex === this.#toldCommit || this.#tellsCommit) return;
+    this.#tellsCommit = true;
+    const { around } = this.#options;
+    around.after(around.weather().tickMs / TELLS_PER_TICK, () => {
+      this.#tellsCommit = false;
+      this.#toldCommit = this.#core.commitIndex;
       this.#input({ kind: 'tellCommit' });
-      this.#input({ kind: 'tick' });
     });
   }
 
   /** Effects may lead to inputs at once; those wait, so that effects keep their order. */
-  #input(input: Input): void {
+  #step(input: Input): void {
     if (this.#isDead) return;
     this.#inputs.push(input);
     if (this.#isStepping) return;
@@ -143,6 +177,7 @@ export class CoreHost implements ListHost {
       for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
         const effects = this.#core.step(next);
         around.observe();
+        if (around.diesNow()) return;
         for (const effect of effects) {
           this.#perform(effect);
           if (around.diesNow()) return;
@@ -277,14 +312,23 @@ export class CoreHost implements ListHost {
 
   #takeSnapshotIfDue(): void {
     const { around, disk } = this.#options;
-    const { snapshotEvery, trailingEntries } = around.weather();
-    if (snapshotEvery === 0 || this.#isTakingSnapshot || this.#isInstalling) return;
+    const { snapshotEvery } = around.weather();
+    if (snapshotEvery !== 0 && this.#appliedIndex - disk.snapshot.meta.index >= snapshotEvery)
+      this.takeSnapshot();
+  }
+
+  takeSnapshot(): void {
+    const { around, disk } = this.#options;
+    const { trailingEntries } = around.weather();
+    if (this.#isTakingSnapshot || this.#isInstalling) return;
     const index = asLogIndex(this.#appliedIndex);
-    if (index - disk.snapshot.meta.index < snapshotEvery) return;
+    if (index <= disk.snapshot.meta.index) return;
     const entry = this.#core.entries(index, index)[0];
-    if (entry === undefined) return;
+    const config = this.#core.configAt(index);
+    // One that joins learns of the members by an entry: before it, it can't say who they were.
+    if (entry === undefined || config.voters.length === 0) return;
     this.#isTakingSnapshot = true;
-    const meta = { index, term: entry.term, config: this.#core.configAt(index) };
+    const meta = { index, term: entry.term, config };
     const snapshot = { meta, data: this.machine.freeze() };
     const compactThrough = asLogIndex(Math.max(0, index - trailingEntries));
     around.trace('snapshot', `${index}@${entry.term}`);
@@ -326,6 +370,8 @@ export class CoreHost implements ListHost {
     const { index } = input.meta;
     this.machine.load(disk.snapshot.data);
     this.#appliedIndex = index;
+    // Until the core knows, it may hand out entries that the snapshot stands for.
+    this.#input(input);
     this.#applyQueue = this.#applyQueue.filter((entry) => entry.index > index);
     this.#unreportedBytes = this.#applyQueue.reduce((sum, entry) => sum + entryBytes(entry), 0);
     for (const [place, waiter] of this.#appended) {
@@ -334,7 +380,6 @@ export class CoreHost implements ListHost {
       waiter.done({ kind: 'unknown', reason: 'covered by a snapshot' });
     }
     this.#isInstalling = false;
-    this.#input(input);
     if (this.#isDead) return;
     history.installed(id, life, index, this.machine.digest);
     this.#readsApplied();

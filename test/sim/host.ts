@@ -7,8 +7,11 @@ import type {
   RaftStatus,
 } from '../../src/raft/core/types.ts';
 import type { DurableState } from './durable-state.ts';
+import type { FaultKind } from './faults.ts';
 import type { Random } from './random.ts';
 import type { Weather } from './swarm.ts';
+
+export type DiskFailure = 'EIO' | 'ENOSPC';
 
 /** One life of a server's process in the simulation. */
 export interface Host {
@@ -20,7 +23,9 @@ export interface Host {
   /** Of the state machine's state; equal on all nodes that have applied the same. */
   digest(): string | number;
   /** The next write to the disk fails, where the host can do that. */
-  failDisk?(): void;
+  failDisk?(failure: DiskFailure): void;
+  /** Now, due or not. */
+  takeSnapshot(): void;
   /** The process dies. What it had on the way to the disk may or may not get there. */
   kill(): void;
 }
@@ -30,6 +35,10 @@ export interface Surroundings {
   readonly random: Random;
   readonly weather: () => Weather;
   readonly nowMs: () => number;
+  /** What the wall clock says, which people and time servers set; from 0 at the start of the run. */
+  readonly wallMs: () => number;
+  /** A fault has struck. */
+  readonly struck: (kind: FaultKind) => void;
   /** Runs `action` later if the process still lives then; a paused process does it late. @returns what cancels it */
   readonly after: (delayMs: number, action: () => void) => () => void;
   /** For the disk: also while the process is paused, or dead. In true time. */

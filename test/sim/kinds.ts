@@ -6,6 +6,7 @@ import type { Surroundings } from './host.ts';
 import { ListMachine, type ListResult } from './list-machine.ts';
 import { ListTraffic, type ListHost } from './list-traffic.ts';
 import { checkDamageIsFound } from './disk-damage.ts';
+import { checkGarbled } from './garble.ts';
 import { NodeHost, SIM_CLUSTER_ID, type NodeHostOptions } from './node-host.ts';
 import { SimDisk } from './sim-disk.ts';
 import { TaskHistory } from './task-history.ts';
@@ -29,12 +30,18 @@ export const CORE_KIND: Kind<ListHost> = {
 export const NODE_KIND: Kind<ListHost> = {
   name: 'node',
   usesPromises: true,
-  makeServer: ({ id, bootstrap, history }) => {
+  garble: (random) => (message) => checkGarbled(message, random),
+  makeServer: ({ id, bootstrap, history, faults }) => {
     const disk = new SimDisk();
     const identity = { clusterId: SIM_CLUSTER_ID, nodeId: id };
     return {
       durable: disk,
-      checkDamage: (random) => checkDamageIsFound(disk, { identity, bootstrap }, random),
+      checkDamage: (random) => {
+        faults.struck('bit of the store turned');
+        if (disk.replaced.size > 0) faults.struck('old record put back');
+        if (disk.olderCopy !== null) faults.struck('old copy of the folder restored');
+        return checkDamageIsFound(disk, { identity, bootstrap }, random);
+      },
       start: async (life, around) => {
         const machine = new ListMachine();
         const digestNow = (): number => machine.digest;
@@ -55,7 +62,8 @@ function listHost(host: NodeHost<ListResult>, machine: ListMachine, { fail }: Su
     receive: (message) => host.receive(message),
     proposeConfig: (config) => host.proposeConfig(config),
     transferLeadership: (to) => host.transferLeadership(to),
-    failDisk: () => host.failDisk(),
+    failDisk: (failure) => host.failDisk(failure),
+    takeSnapshot: () => host.takeSnapshot(),
     kill: () => host.kill(),
     digest: () => machine.digest,
     appliedIndex: () => host.appliedIndex(),
@@ -78,6 +86,7 @@ export function tasksKind(seed: number): Kind<TaskHost> {
   return {
     name: 'tasks',
     usesPromises: true,
+    garble: (random) => (message) => checkGarbled(message, random),
     adjustWeather: (drawn) => ({
       clockSkewMax: Math.min(drawn.clockSkewMax, TASKS_CLOCK_SKEW_MAX),
       membershipEveryMs: 0,

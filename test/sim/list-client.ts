@@ -2,7 +2,7 @@ import type { ProposeResult, ReadBarrierResult } from '../../src/raft/consensus.
 import type { NodeId } from '../../src/raft/core/types.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { History } from './history.ts';
-import type { ListCommand, ListResult } from './list-machine.ts';
+import { encodeCommand, type ListResult } from './list-machine.ts';
 import type { Random } from './random.ts';
 import { check } from './sim-failure.ts';
 import type { Weather } from './swarm.ts';
@@ -22,7 +22,8 @@ export interface ClusterAccess {
 }
 
 export interface ListClientOptions {
-  readonly name: string;
+  /** From 1 on. */
+  readonly number: number;
   readonly queue: EventQueue;
   readonly random: Random;
   readonly weather: () => Weather;
@@ -58,11 +59,20 @@ export class ListClient {
   get isIdle(): boolean {
     return this.#isIdle;
   }
+  get number(): number {
+    return this.#options.number;
+  }
   get name(): string {
-    return this.#options.name;
+    return `c${String(this.#options.number)}`;
   }
 
+  /** Begins, also after {@link stop}. */
   start(): void {
+    this.#isStopping = false;
+    this.#thinkThenAsk();
+  }
+
+  #thinkThenAsk(): void {
     const { queue, random } = this.#options;
     queue.after(random.exponential(this.#options.weather().thinkMs), () => this.#next());
   }
@@ -74,13 +84,14 @@ export class ListClient {
 
   /** One more command, after {@link stop}. */
   once(): void {
+    this.#attempt++;
     this.#isIdle = false;
     this.#seq++;
     this.#send();
   }
 
   #next(): void {
-    if (this.#isStopping) return;
+    if (this.#isStopping || !this.#isIdle) return;
     this.#isIdle = false;
     const { random, weather } = this.#options;
     if (random.chance(weather().readRate)) {
@@ -94,21 +105,20 @@ export class ListClient {
   #done(): void {
     this.#attempt++;
     this.#isIdle = true;
-    this.start();
+    this.#thinkThenAsk();
   }
 
   #send(): void {
-    const { name, access, queue, random, weather, trace } = this.#options;
+    const { number, access, queue, random, weather, trace } = this.#options;
     const attempt = ++this.#attempt;
-    const command: ListCommand = { client: name, seq: this.#seq, filler: 'x'.repeat(weather().payloadBytes) };
-    const payload = new TextEncoder().encode(JSON.stringify(command));
+    const payload = encodeCommand({ client: number, seq: this.#seq }, weather().payloadBytes);
     const isUp = access.propose(this.#target, payload, (result) => {
       if (attempt === this.#attempt) this.#proposed(result);
     });
     if (isUp && this.#tracedSeq !== this.#seq) {
       // Once per command: a cluster without a leader is asked again and again.
       this.#tracedSeq = this.#seq;
-      trace.add(name, 'propose', `${String(this.#seq)} on ${this.#target}`);
+      trace.add(this.name, 'propose', `${String(this.#seq)} on ${this.#target}`);
     }
     const waitMs = isUp ? PATIENCE_MS * (0.5 + random.fraction()) : RETRY_MS;
     queue.after(waitMs, () => {
@@ -123,17 +133,17 @@ export class ListClient {
   }
 
   #proposed(result: ProposeResult<ListResult>): void {
-    const { name, history, queue, trace } = this.#options;
+    const { history, queue, trace } = this.#options;
     if (result.kind === 'applied') {
       const { index } = result.result;
-      trace.add(name, 'answered', `${String(this.#seq)} at ${String(index)}`);
+      trace.add(this.name, 'answered', `${String(this.#seq)} at ${String(index)}`);
       check(index <= result.index, 'T2', () => `a command took effect at ${String(index)}, after its repeat`);
       history.answered(index);
       this.#answered = this.#seq;
       this.#done();
       return;
     }
-    if (result.kind === 'unknown') trace.add(name, 'unknown', String(this.#seq));
+    if (result.kind === 'unknown') trace.add(this.name, 'unknown', this.#seq);
     const attempt = ++this.#attempt;
     const hint =
       result.kind === 'notLeader' ? result.leader : result.kind === 'overloaded' ? this.#target : null;
@@ -143,14 +153,14 @@ export class ListClient {
   }
 
   #read(): void {
-    const { access, random, history, queue, name, trace } = this.#options;
+    const { access, random, history, queue, trace } = this.#options;
     const attempt = ++this.#attempt;
     const node = random.pick(access.nodes);
     const floor = history.answeredIndex;
     const isUp = access.read(node, (result) => {
       if (attempt !== this.#attempt) return;
       if (result.kind === 'ready') history.read(node, floor, access.appliedIndex(node));
-      trace.add(name, 'read', `on ${node}: ${result.kind}`);
+      trace.add(this.name, 'read', `on ${node}: ${result.kind}`);
       this.#done();
     });
     if (!isUp) {

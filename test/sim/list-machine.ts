@@ -1,12 +1,12 @@
+import { crc32 } from 'node:zlib';
 import type { LogIndex, SnapshotMeta, Term } from '../../src/raft/core/types.ts';
 import type { CommittedCommand, StateMachine } from '../../src/raft/state-machine.ts';
 import { keyNumber, type KvOp, type KvStore } from '../../src/raft/storage/kv-store.ts';
 
 /** A command: the `seq`-th of a client. Repeats of it change nothing. */
 export interface ListCommand {
-  readonly client: string;
+  readonly client: number;
   readonly seq: number;
-  readonly filler: string;
 }
 export interface ListResult {
   /** Where the command took effect, which for a repeat is before. */
@@ -18,22 +18,31 @@ interface Frozen {
   readonly count: number;
   readonly digest: number;
   readonly lastStored: number;
-  readonly sessions: readonly (readonly [client: string, seq: number, index: number])[];
+  readonly sessions: readonly (readonly [client: number, seq: number, index: number])[];
 }
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const FNV_PRIME = 16777619;
+const MIX = 16777619;
+/** Client and number, in front of the filler. */
+const COMMAND_HEAD_BYTES = 6;
 /** Every so many entries a record goes into the store, to be read back later. */
 const STORED_EVERY = 7;
 /** Stored records older than this many entries are dropped. */
 const STORED_KEPT = 100;
 
-/** Continues a running hash over bytes (FNV-1a, 32 bits). */
-export function hashBytes(hash: number, bytes: Uint8Array): number {
-  let result = hash;
-  for (const byte of bytes) result = Math.imul(result ^ byte, FNV_PRIME);
-  return result >>> 0;
+/** The command as it stands in the log, `fillerBytes` longer than it has to be. */
+export function encodeCommand({ client, seq }: ListCommand, fillerBytes: number): Uint8Array {
+  const payload = new Uint8Array(COMMAND_HEAD_BYTES + fillerBytes);
+  const view = new DataView(payload.buffer);
+  view.setUint16(0, client);
+  view.setUint32(2, seq);
+  return payload;
+}
+
+function decodeCommand(payload: Uint8Array): ListCommand {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  return { client: view.getUint16(0), seq: view.getUint32(2) };
 }
 
 /**
@@ -43,7 +52,7 @@ export function hashBytes(hash: number, bytes: Uint8Array): number {
 export class ListMachine implements StateMachine<ListResult> {
   #count = 0;
   #digest = 0;
-  readonly #sessions = new Map<string, { readonly seq: number; readonly index: number }>();
+  readonly #sessions = new Map<number, { readonly seq: number; readonly index: number }>();
   #dirty: KvOp[] = [];
   #kv: Pick<KvStore, 'get'> | null = null;
   /** Index of the newest stored record. */
@@ -56,13 +65,13 @@ export class ListMachine implements StateMachine<ListResult> {
   }
 
   /** The newest command of a client that took effect; 0: none. */
-  lastSeq(client: string): number {
+  lastSeq(client: number): number {
     return this.#sessions.get(client)?.seq ?? 0;
   }
 
   apply({ index, payload }: CommittedCommand): ListResult {
-    const { client, seq } = JSON.parse(decoder.decode(payload)) as ListCommand;
-    this.#digest = hashBytes(Math.imul(this.#digest ^ index, FNV_PRIME), payload);
+    const { client, seq } = decodeCommand(payload);
+    this.#digest = crc32(payload, Math.imul(this.#digest ^ index, MIX) >>> 0);
     if (index % STORED_EVERY === 0) this.#store(index);
     const session = this.#sessions.get(client);
     if (session !== undefined && seq <= session.seq) return { index: session.index, repeated: true };
@@ -72,7 +81,7 @@ export class ListMachine implements StateMachine<ListResult> {
   }
 
   applyTermStart(term: Term, index: LogIndex): void {
-    this.#digest = Math.imul(this.#digest ^ index ^ (term << 16), FNV_PRIME) >>> 0;
+    this.#digest = Math.imul(this.#digest ^ index ^ (term << 16), MIX) >>> 0;
   }
 
   takeDirty(): readonly KvOp[] {

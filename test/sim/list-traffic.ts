@@ -14,7 +14,7 @@ export interface ListHost extends Host {
   /** `ready`: the local state may be read now. */
   read(done: (result: ReadBarrierResult) => void): void;
   appliedIndex(): number;
-  lastSeq(client: string): number;
+  lastSeq(client: number): number;
 }
 
 /** Clients that append to the list and read it. */
@@ -29,8 +29,7 @@ export class ListTraffic implements Traffic<ListHost> {
     this.#history = shared.history;
     this.#clients = Array.from(
       { length: weather().clients },
-      (_, i) =>
-        new ListClient({ ...shared, name: `c${String(i + 1)}`, weather, random: random.fork(), access }),
+      (_, i) => new ListClient({ ...shared, number: i + 1, weather, random: random.fork(), access }),
     );
   }
 
@@ -61,9 +60,9 @@ export class ListTraffic implements Traffic<ListHost> {
   }
 
   checkAtRest(members: readonly SimNode<ListHost>[]): void {
-    for (const { name, answeredSeq } of this.#clients) {
+    for (const { name, number, answeredSeq } of this.#clients) {
       for (const node of members) {
-        const seq = node.host?.lastSeq(name) ?? 0;
+        const seq = node.host?.lastSeq(number) ?? 0;
         check(seq >= answeredSeq, 'T1', () => `${node.id} lacks ${name}'s command ${String(answeredSeq)}`);
       }
     }

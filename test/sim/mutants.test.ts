@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { MUTANTS } from './mutants/all.ts';
 import { OPEN_MUTANTS } from './mutants/task-mutants.ts';
 import { huntDown } from './mutants/hunt.ts';
-import { mutatedFiles } from './mutants/mutated-copy.ts';
+import { mutatedFiles } from './mutants/mutated-files.ts';
 
 const MUTANTS_MIN = 25;
 /** Found at once; more seeds would only hide that the simulator has become worse. */

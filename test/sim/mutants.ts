@@ -5,7 +5,7 @@
  * table of docs/testing.md. Exits with 1 if one is not caught, or does not fit the sources any more.
  */
 import { parseArgs } from 'node:util';
-import { KIND_NAMES } from './runs.ts';
+import { KIND_NAMES } from './seed-order.ts';
 import { MUTANTS } from './mutants/all.ts';
 import { OPEN_MUTANTS } from './mutants/task-mutants.ts';
 import { huntDown, type Caught } from './mutants/hunt.ts';

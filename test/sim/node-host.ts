@@ -21,7 +21,7 @@ import type { Timers } from '../../src/raft/timers.ts';
 import { messageBytes, readMessage, writeMessage } from '../../src/raft/transport/codec.ts';
 import type { RaftTransport } from '../../src/raft/transport/transport.ts';
 import type { History } from './history.ts';
-import type { Host, Surroundings } from './host.ts';
+import type { DiskFailure, Host, Surroundings } from './host.ts';
 import { SimKv, type SimDisk } from './sim-disk.ts';
 import type { Weather } from './swarm.ts';
 
@@ -104,12 +104,15 @@ export class NodeHost<Result> implements Omit<Host, 'digest'> {
   proposeConfig(config: Configuration): void {
     void this.node.proposeConfig(config);
   }
+  takeSnapshot(): void {
+    void this.node.takeSnapshot();
+  }
   transferLeadership(to: NodeId): void {
     void this.node.transferLeadership(to);
   }
   /** The next write to the disk fails. */
-  failDisk(): void {
-    this.#kv.failNext();
+  failDisk(failure: DiskFailure): void {
+    this.#kv.failNext(failure);
   }
   kill(): void {
     this.#kv.kill();

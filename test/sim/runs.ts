@@ -1,22 +1,21 @@
 import { CORE_KIND, NODE_KIND, tasksKind } from './kinds.ts';
+import type { SeedOrder } from './seed-order.ts';
 import { World, type RunReport } from './world.ts';
 
-export const KIND_NAMES = ['core', 'node', 'tasks'] as const;
-export type KindName = (typeof KIND_NAMES)[number];
-
-/** Seeds alternate between clusters of three and five. */
-export function nodesOf(seed: number): number {
-  return seed % 2 === 0 ? 3 : 5;
+/** Something to simulate. */
+export interface Run {
+  /** @throws RunFailure */
+  run(): Promise<RunReport>;
+  idle(forMs: number): Promise<RunReport>;
 }
 
-/** @throws RunFailure */
-export function runSeed(kind: KindName, seed: number, nodes = nodesOf(seed)): Promise<RunReport> {
+export function makeRun({ kind, seed, voters }: SeedOrder): Run {
   switch (kind) {
     case 'core':
-      return new World({ kind: CORE_KIND, seed, nodes }).run();
+      return new World({ kind: CORE_KIND, seed, voters });
     case 'node':
-      return new World({ kind: NODE_KIND, seed, nodes }).run();
+      return new World({ kind: NODE_KIND, seed, voters });
     case 'tasks':
-      return new World({ kind: tasksKind(seed), seed, nodes }).run();
+      return new World({ kind: tasksKind(seed), seed, voters });
   }
 }

@@ -13,13 +13,13 @@ import { unseal } from '../../src/raft/storage/sealed-record.ts';
 import { SLOT_BYTES, type Slot, type SlotFile } from '../../src/raft/storage/slot-file.ts';
 import { asLogIndex, asTerm } from '../../src/raft/core/ids.ts';
 import type { DurableState } from './durable-state.ts';
-import type { Surroundings } from './host.ts';
+import type { DiskFailure, Surroundings } from './host.ts';
 import type { Weather } from './swarm.ts';
 
 /** What a disk needs of the world around it. */
 export interface DiskWorld extends Pick<
   Surroundings,
-  'random' | 'after' | 'afterAnyway' | 'trace' | 'diskMs'
+  'random' | 'after' | 'afterAnyway' | 'trace' | 'diskMs' | 'struck'
 > {
   readonly weather: () => Pick<Weather, 'diskAckMs'>;
 }
@@ -211,7 +211,7 @@ export class SimKv implements KvStore {
   #isBusy = false;
   #isDead = false;
   #hasFailed = false;
-  #failNext = false;
+  #failNext: DiskFailure | null = null;
 
   constructor(disk: SimDisk, around: DiskWorld) {
     this.#disk = disk;
@@ -246,14 +246,14 @@ export class SimKv implements KvStore {
       this.#around.afterAnyway(this.#around.diskMs(), () => {
         if (this.#isDead) return;
         const failed = this.#failNext;
-        if (failed) this.#around.trace('disk', 'fails');
-        if (!failed && !this.#hasFailed) this.#carryOut(ops);
-        this.#hasFailed ||= failed;
-        this.#failNext = false;
+        if (failed !== null) this.#around.trace('disk', `fails: ${failed}`);
+        if (failed === null && !this.#hasFailed) this.#carryOut(ops);
+        this.#hasFailed ||= failed !== null;
+        this.#failNext = null;
         this.#underWay = null;
         this.#around.after(this.#around.random.exponential(this.#around.weather().diskAckMs), () => {
           this.#isBusy = false;
-          if (failed) reject(new Error('EIO: the simulated disk failed'));
+          if (failed !== null) reject(new Error(`${failed}: the simulated disk failed`));
           else resolve();
         });
       });
@@ -265,9 +265,9 @@ export class SimKv implements KvStore {
   }
 
   /** The next write of the records, or of the superblock, fails. */
-  failNext(): void {
+  failNext(failure: DiskFailure): void {
     if (this.#around.random.chance(SUPERBLOCK_FAILS_RATE)) this.slots.failNext();
-    else this.#failNext = true;
+    else this.#failNext = failure;
   }
 
   get hasFailed(): boolean {
@@ -279,7 +279,12 @@ export class SimKv implements KvStore {
     this.slots.kill();
     const ops = this.#underWay;
     this.#underWay = null;
-    if (ops === null || this.#hasFailed || !this.#around.random.chance(DONE_ANYWAY_RATE)) return;
+    if (ops === null || this.#hasFailed) return;
+    if (!this.#around.random.chance(DONE_ANYWAY_RATE)) {
+      this.#around.struck('write lost at a crash');
+      return;
+    }
+    this.#around.struck('write done and unheard of');
     this.#around.trace('disk', 'done, and nobody heard of it');
     this.#disk.write(ops);
   }

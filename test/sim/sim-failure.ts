@@ -13,3 +13,8 @@ export class SimFailure extends Error {
 export function check(condition: boolean, invariant: string, message: () => string): void {
   if (!condition) throw new SimFailure(invariant, message());
 }
+
+/** As {@link check}, for places where making the message beforehand would cost more than the check. */
+export function broken(invariant: string, message: string): never {
+  throw new SimFailure(invariant, message);
+}

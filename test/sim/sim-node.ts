@@ -1,11 +1,15 @@
-import type { Message, NodeId } from '../../src/raft/core/types.ts';
+import type { Entry, LogIndex, Message, NodeId, RaftStatus } from '../../src/raft/core/types.ts';
 import type { DurableState } from './durable-state.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { FaultCounts } from './faults.ts';
 import type { History } from './history.ts';
-import type { Host, Server, Surroundings } from './host.ts';
+import type { DiskFailure, Host, Server, Surroundings } from './host.ts';
 import type { Random } from './random.ts';
 import type { Weather } from './swarm.ts';
 import type { Trace } from './trace.ts';
+
+/** Rounding. */
+const EARLY_MS_MAX = 1e-6;
 
 export interface SimNodeOptions<H extends Host> {
   readonly id: NodeId;
@@ -19,7 +23,13 @@ export interface SimNodeOptions<H extends Host> {
   readonly fail: (error: unknown) => void;
   /** The process has died of itself: an armed crash, or its disk failed. */
   readonly onDied: () => void;
+  readonly faults: FaultCounts;
+  /** It comes later, if at all ({@link SimNode.join}). */
+  readonly isAbsent: boolean;
 }
+
+/** `absent`: not there yet; `gone`: its disk is lost, it never comes back. */
+type Standing = 'absent' | 'present' | 'gone';
 
 /** A server through its lives: up, paused, down. Its disk remains. */
 export class SimNode<H extends Host> {
@@ -31,17 +41,27 @@ export class SimNode<H extends Host> {
   /** What happens to a paused process waits here. */
   #backlog: (() => void)[] | null = null;
   #dieAfterEffects: number | null = null;
+  #dieAtChunk: { left: number; readonly before: boolean } | null = null;
+  #diskFailure: DiskFailure | null = null;
+  #standing: Standing;
+  #wallOffsetMs = 0;
   #diskStalledUntilMs = 0;
+  /** What the history was last told of. */
+  #observed: RaftStatus | null = null;
+  readonly #entries = (from: LogIndex, to: LogIndex): readonly Entry[] => this.#host?.entries(from, to) ?? [];
   /** Something happened since {@link observeIfTouched}. */
   #isTouched = false;
   /** Of its monotonic clock: its own milliseconds per true one. */
   #clockRate = 1;
   #clockSetAtMs = 0;
   #clockWasMs = 0;
+  /** While it stands still. */
+  #clockStoodAtMs: number | null = null;
 
   constructor(options: SimNodeOptions<H>) {
     this.#options = options;
     this.id = options.id;
+    this.#standing = options.isAbsent ? 'absent' : 'present';
   }
 
   get host(): H | null {
@@ -52,7 +72,10 @@ export class SimNode<H extends Host> {
   }
   /** Its own monotonic time. */
   get clockMs(): number {
-    return this.#clockWasMs + (this.#options.queue.nowMs - this.#clockSetAtMs) * this.#clockRate;
+    return (
+      this.#clockStoodAtMs ??
+      this.#clockWasMs + (this.#options.queue.nowMs - this.#clockSetAtMs) * this.#clockRate
+    );
   }
   checkDamage(random: Random): Promise<void> {
     return this.#options.server.checkDamage?.(random) ?? Promise.resolve();
@@ -67,8 +90,27 @@ export class SimNode<H extends Host> {
     return this.#host === null && !this.#isStarting;
   }
 
+  get isAbsent(): boolean {
+    return this.#standing === 'absent';
+  }
+  get isGone(): boolean {
+    return this.#standing === 'gone';
+  }
+
+  /** A server that was absent comes. */
+  join(): void {
+    this.#standing = 'present';
+    this.start();
+  }
+
+  /** For good: its disk is lost. */
+  leave(): void {
+    this.crash();
+    this.#standing = 'gone';
+  }
+
   start(): void {
-    if (!this.isDown) return;
+    if (!this.isDown || this.#standing !== 'present') return;
     this.#life++;
     const life = this.#life;
     this.#options.trace.add(this.id, 'start', `life ${String(life)}`);
@@ -94,7 +136,9 @@ export class SimNode<H extends Host> {
     this.#host.kill();
     this.#host = null;
     this.#backlog = null;
+    this.#restartClock();
     this.#dieAfterEffects = null;
+    this.#dieAtChunk = null;
     this.#life++;
   }
 
@@ -103,11 +147,40 @@ export class SimNode<H extends Host> {
     this.#dieAfterEffects = effects;
   }
 
-  /** Like SIGSTOP: nothing happens in the process, but its disk and the network go on. */
-  pause(): void {
+  /** The process dies before or after it sends or receives so many more chunks of snapshots. */
+  armCrashAtChunk(chunks: number, before: boolean): void {
+    this.#dieAtChunk = { left: chunks, before };
+  }
+
+  disarm(): void {
+    this.#dieAfterEffects = null;
+    this.#dieAtChunk = null;
+  }
+
+  /** Sends or receives a chunk of a snapshot, unless the process dies first. */
+  passChunk(action: () => void): void {
+    const armed = this.#dieAtChunk;
+    if (armed !== null) armed.left--;
+    if (armed === null || armed.left > 0) {
+      action();
+      return;
+    }
+    if (!armed.before) action();
+    if (this.#host === null || this.#dieAtChunk !== armed) return;
+    this.#options.faults.struck('crash at a snapshot chunk');
+    this.crash();
+    this.#options.onDied();
+  }
+
+  /**
+   * Like SIGSTOP: nothing happens in the process, but its disk and the network go on. `clockToo`: like a virtual machine
+   * that is suspended, whose monotonic clock stands still.
+   */
+  pause(clockToo: boolean): void {
     if (this.#host === null || this.#backlog !== null) return;
-    this.#options.trace.add(this.id, 'pause');
+    this.#options.trace.add(this.id, 'pause', clockToo ? 'and its clock' : null);
     this.#backlog = [];
+    if (clockToo) this.#clockStoodAtMs = this.clockMs;
   }
 
   resume(): void {
@@ -115,10 +188,19 @@ export class SimNode<H extends Host> {
     if (backlog === null) return;
     this.#options.trace.add(this.id, 'resume', `${String(backlog.length)} events`);
     this.#backlog = null;
+    this.#restartClock();
     for (const action of backlog) action();
   }
 
+  #restartClock(): void {
+    if (this.#clockStoodAtMs === null) return;
+    this.#clockWasMs = this.#clockStoodAtMs;
+    this.#clockSetAtMs = this.#options.queue.nowMs;
+    this.#clockStoodAtMs = null;
+  }
+
   setClockRate(rate: number): void {
+    if (rate !== 1) this.#options.faults.struck('clock of another speed');
     this.#clockWasMs = this.clockMs;
     this.#clockSetAtMs = this.#options.queue.nowMs;
     this.#clockRate = rate;
@@ -129,9 +211,21 @@ export class SimNode<H extends Host> {
     this.#diskStalledUntilMs = this.#options.queue.nowMs + forMs;
   }
 
+  jumpWallClock(byMs: number): void {
+    this.#options.trace.add(this.id, 'wall clock', `jumps by ${byMs.toFixed(0)} ms`);
+    this.#wallOffsetMs += byMs;
+  }
+
+  /** The first write of this life, and of those that follow, fails, until the disk is healed. */
+  failDiskFor(failure: DiskFailure): void {
+    this.#diskFailure = failure;
+    this.touch((host) => host.failDisk?.(failure));
+  }
+
   /** The disk works again. */
   healDisk(): void {
     this.#diskStalledUntilMs = 0;
+    this.#diskFailure = null;
   }
 
   /** Something from outside happens to the process, if it runs. */
@@ -159,12 +253,11 @@ export class SimNode<H extends Host> {
   observe(): void {
     const host = this.#host;
     if (host === null) return;
-    this.#options.history.observe({
-      id: this.id,
-      life: this.#life,
-      status: host.status(),
-      entries: (from, to) => host.entries(from, to),
-    });
+    const status = host.status();
+    // It is another object after every input.
+    if (status === this.#observed) return;
+    this.#observed = status;
+    this.#options.history.observe({ id: this.id, life: this.#life, status, entries: this.#entries });
   }
 
   #started(life: number, host: H): void {
@@ -174,6 +267,7 @@ export class SimNode<H extends Host> {
       return;
     }
     this.#host = host;
+    if (this.#diskFailure !== null) host.failDisk?.(this.#diskFailure);
     this.observe();
   }
 
@@ -191,23 +285,31 @@ export class SimNode<H extends Host> {
 
   #after(life: number, delayMs: number, action: () => void): () => void {
     let isCanceled = false;
-    this.#options.queue.after(delayMs / this.#clockRate, () => {
+    const dueMs = this.clockMs + delayMs;
+    const fire = (): void => {
       if (isCanceled) return;
-      this.#inLife(life, () => {
-        if (!isCanceled) action();
-      });
-    });
+      // The clock may have stood still meanwhile.
+      const leftMs = dueMs - this.clockMs;
+      if (leftMs > EARLY_MS_MAX) this.#options.queue.after(leftMs / this.#clockRate, onTime);
+      else action();
+    };
+    const onTime = (): void => {
+      if (!isCanceled) this.#inLife(life, fire);
+    };
+    this.#options.queue.after(delayMs / this.#clockRate, onTime);
     return () => {
       isCanceled = true;
     };
   }
 
   #surroundings(life: number): Surroundings {
-    const { queue, random, weather, trace, send, fail, onDied } = this.#options;
+    const { queue, random, weather, trace, send, fail, onDied, faults } = this.#options;
     return {
       random,
       weather,
       nowMs: () => this.clockMs,
+      wallMs: () => queue.nowMs + this.#wallOffsetMs,
+      struck: (kind) => faults.struck(kind),
       after: (delayMs, action) => this.#after(life, delayMs, action),
       afterAnyway: (delayMs, action) => queue.after(delayMs, action),
       observe: () => {
@@ -232,6 +334,7 @@ export class SimNode<H extends Host> {
         if (this.#dieAfterEffects === null) return false;
         this.#dieAfterEffects--;
         if (this.#dieAfterEffects > 0) return false;
+        faults.struck('crash at an effect');
         this.crash();
         onDied();
         return true;

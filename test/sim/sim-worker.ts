@@ -19,6 +19,7 @@ type Ending =
 
 interface Attempt {
   readonly ref: AttemptRef;
+  readonly onDisconnect: 'pause' | 'stop' | 'continue';
   leftMs: number;
   /** Own time since when it runs; null while it is paused or over. */
   runsSinceMs: number | null;
@@ -30,7 +31,8 @@ interface Attempt {
 const REDIAL_MS = 30;
 const WELCOME_MS_MAX = 300;
 const RESEND_MS = 150;
-const RUN_MS_MAX = 120;
+/** Some tasks take much less than a lease (task-host.ts), some much more. */
+const RUN_MS_MAX = [20, 120, 120, 1000] as const;
 
 export interface SimWorkerOptions {
   readonly id: string;
@@ -207,7 +209,7 @@ export class SimWorker {
         this.#acknowledged(message.seq);
         break;
       case 'run':
-        this.#run({ task: message.task, token: message.token });
+        this.#run({ task: message.task, token: message.token }, message.spec.onDisconnect);
         break;
       case 'kill':
         this.#kill({ task: message.task, token: message.token }, message.why);
@@ -273,17 +275,18 @@ export class SimWorker {
     for (const attempt of this.#attempts.values()) this.#go(attempt);
     this.#options.queue.after((untilMs - this.#nowMs()) / this.#options.clockRate, () => {
       if (this.#leaseUntilMs > untilMs) return;
-      for (const attempt of this.#attempts.values()) this.#pause(attempt);
+      for (const attempt of this.#attempts.values()) this.#leaseLost(attempt);
     });
   }
 
-  #run(ref: AttemptRef): void {
+  #run(ref: AttemptRef, onDisconnect: Attempt['onDisconnect']): void {
     const name = nameOf(ref);
     if (this.#attempts.has(name) || this.#recorded.has(name)) return;
     const { random } = this.#options;
     const attempt: Attempt = {
       ref,
-      leftMs: random.below(RUN_MS_MAX),
+      onDisconnect,
+      leftMs: random.below(random.pick(RUN_MS_MAX)),
       runsSinceMs: null,
       ending: null,
       turn: 0,
@@ -292,11 +295,19 @@ export class SimWorker {
     this.#go(attempt);
   }
 
+  #leaseLost(attempt: Attempt): void {
+    if (attempt.onDisconnect === 'pause') this.#pause(attempt);
+    else if (attempt.onDisconnect === 'stop' && attempt.runsSinceMs !== null)
+      this.#end(attempt, { kind: 'released', reason: 'lost the master (onDisconnect: stop)' });
+  }
+
   /** Runs it, if it may run now. */
   #go(attempt: Attempt): void {
     const nowMs = this.#nowMs();
-    if (attempt.ending !== null || attempt.runsSinceMs !== null || nowMs >= this.#leaseUntilMs) return;
-    this.#options.tasks.activated(attempt.ref, this.id);
+    const mayRun = nowMs < this.#leaseUntilMs || attempt.onDisconnect === 'continue';
+    if (attempt.ending !== null || attempt.runsSinceMs !== null || !mayRun) return;
+    // With `continue` it may run at two places: that is what was asked for.
+    if (attempt.onDisconnect !== 'continue') this.#options.tasks.activated(attempt.ref, this.id);
     attempt.runsSinceMs = nowMs;
     attempt.turn++;
     const { turn } = attempt;

@@ -2,30 +2,44 @@
  * The deterministic simulator (main.ts has the command): fixed seeds, so that a change that breaks consensus is noticed,
  * and some fresh ones, so that every run looks somewhere new. A failure prints the command that replays it.
  */
+import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { KIND_NAMES, runSeed, type KindName } from './runs.ts';
+import { FaultCounts } from './faults.ts';
+import { kindOfSeed } from './seed-kinds.ts';
+import { runSeeds } from './seed-pool.ts';
 
-const FIRST_SEED = 1;
-/** What costs more is run less. */
-const SEEDS: Readonly<Record<KindName, number>> = { core: 130, node: 40, tasks: 30 };
-const FRESH_SEEDS = 5;
+const FIXED_SEEDS = 500;
+const FRESH_SEEDS = 25;
 const FRESH_SEEDS_END = 2 ** 31;
 
-async function runSeeds(kind: KindName, first: number, count: number): Promise<void> {
-  for (let seed = first; seed < first + count; seed++) await runSeed(kind, seed);
-}
-
-for (const kind of KIND_NAMES) {
-  describe(`simulated clusters of three and five, kind ${kind}`, () => {
-    const last = FIRST_SEED + SEEDS[kind] - 1;
-    it(`keep every invariant and come right after the faults: seeds ${String(FIRST_SEED)} to ${String(last)}`, async () => {
-      await runSeeds(kind, FIRST_SEED, SEEDS[kind]);
-    });
-
-    const fresh = randomInt(FRESH_SEEDS_END);
-    it(`and so do ${String(FRESH_SEEDS)} fresh seeds from ${String(fresh)} on`, async () => {
-      await runSeeds(kind, fresh, FRESH_SEEDS);
-    });
+/** @throws with the first failure's last events and the command that replays it */
+async function simulate(first: number, count: number): Promise<FaultCounts> {
+  const faults = new FaultCounts();
+  const orders = Array.from({ length: count }, (_, at) => ({
+    kind: kindOfSeed(first + at),
+    seed: first + at,
+  }));
+  const failures: string[] = [];
+  await runSeeds(orders, {
+    onAnswer: ({ report, failure }) => {
+      if (failure !== null) failures.push(failure.text);
+      if (report !== null) faults.add(report.faults);
+      return failure === null;
+    },
   });
+  assert.deepEqual(failures, []);
+  return faults;
 }
+
+describe('simulated clusters', () => {
+  it(`keep every invariant and come right after the faults, each of which strikes: seeds 1 to ${String(FIXED_SEEDS)}`, async () => {
+    const faults = await simulate(1, FIXED_SEEDS);
+    assert.deepEqual(faults.missing(), []);
+  });
+
+  const fresh = randomInt(FRESH_SEEDS_END);
+  it(`and so do ${String(FRESH_SEEDS)} fresh seeds from ${String(fresh)} on`, async () => {
+    await simulate(fresh, FRESH_SEEDS);
+  });
+});

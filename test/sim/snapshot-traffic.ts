@@ -94,14 +94,18 @@ export class SnapshotOutbox {
 /** Puts the chunks of a snapshot together. A newer one, or the first chunk again after another, begins anew. */
 export class SnapshotInbox {
   #meta: Chunk['meta'] | null = null;
+  /** Of the leader that sends it. */
+  #term = 0;
   #parts: Uint8Array[] = [];
 
   receive(message: Chunk): { readonly nextChunk: number; readonly complete: StoredSnapshot | null } {
     const isSame = this.#meta?.index === message.meta.index && this.#meta.term === message.meta.term;
     if (!isSame) {
-      if (this.#meta !== null && message.meta.index < this.#meta.index)
+      // An old one comes late; but a new leader's may be older than what a former one has begun to send.
+      if (this.#meta !== null && message.term <= this.#term && message.meta.index < this.#meta.index)
         return { nextChunk: 0, complete: null };
       this.#meta = message.meta;
+      this.#term = message.term;
       this.#parts = [];
     }
     if (message.chunk !== this.#parts.length) return { nextChunk: this.#parts.length, complete: null };

@@ -2,6 +2,7 @@
  * The god's-eye history of tasks, fed with every entry once, when the first server applies it, and with what clients and
  * workers were told. T1 to T9 are those of docs/testing.md.
  */
+import { crc32 } from 'node:zlib';
 import { isFinal, type TaskStatus } from '../../src/api/tasks.ts';
 import type { AttemptRef } from '../../src/link/protocol.ts';
 import { currentAttempt } from '../../src/scheduler/state/lifecycle.ts';
@@ -9,7 +10,10 @@ import type { TaskRecord } from '../../src/scheduler/state/records.ts';
 import { maxAttemptsOf } from '../../src/scheduler/state/task-spec.ts';
 import type { AppliedEntry } from '../../src/scheduler/state/task-state.ts';
 import type { TaskMachine } from '../../src/scheduler/task-machine.ts';
+import { isLinearizable, type Operation } from './linearizable.ts';
 import { check } from './sim-failure.ts';
+import { TASK_MODEL, type TaskAnswer, type TaskCall } from './task-model.ts';
+import { TaskOrder } from './task-order.ts';
 
 /** From each status to the next. */
 const STEPS: Readonly<Record<TaskStatus, readonly TaskStatus[]>> = {
@@ -30,6 +34,11 @@ export class TaskHistory {
   #appliedIndex = 0;
   /** Time in the log. */
   #at = 0;
+  readonly #order = new TaskOrder();
+  /** What clients asked of a key and its task, and were told. */
+  readonly #operations = new Map<string, Operation<TaskCall, TaskAnswer>[]>();
+  /** T11: of what each entry has changed. */
+  readonly #effects: number[] = [];
   /** Attempts whose processes run now (not paused), by task. */
   readonly #active = new Map<string, string>();
 
@@ -44,6 +53,7 @@ export class TaskHistory {
 
   /** An entry was applied on one of the servers. */
   applied(entry: AppliedEntry, machine: TaskMachine): void {
+    this.#checkEffects(entry);
     if (entry.index <= this.#appliedIndex) return;
     this.#appliedIndex = entry.index;
     check(
@@ -53,6 +63,35 @@ export class TaskHistory {
     );
     this.#at = entry.at;
     for (const record of entry.tasks) this.#changed(record, entry.index, machine);
+    this.#order.applied(entry, machine);
+  }
+
+  /** T11: on every server an entry changes the same, in the same way. */
+  #checkEffects({ index, at, tasks, events }: AppliedEntry): void {
+    let hash = crc32(`${String(at)} ${String(events.length)}`);
+    for (const { id, status, attemptsUsed, timeline, attempts, seq } of tasks)
+      hash = crc32(`${id} ${status} ${[attemptsUsed, timeline.length, attempts.length, seq].join()}`, hash);
+    const known = this.#effects[index] ?? hash;
+    check(known === hash, 'T11', () => `entry ${String(index)} has not the same effects everywhere`);
+    this.#effects[index] = hash;
+  }
+
+  /** Something a client asked of a key and its task. */
+  operated(key: string, operation: Operation<TaskCall, TaskAnswer>): void {
+    const known = this.#operations.get(key);
+    if (known === undefined) this.#operations.set(key, [operation]);
+    else known.push(operation);
+  }
+
+  /** T12: for each key there is an order in which everything asked of it could have been done, one after another. */
+  checkOperations(): void {
+    for (const [key, operations] of this.#operations) {
+      check(
+        isLinearizable(operations, TASK_MODEL),
+        'T12',
+        () => `what was answered of ${key} has no order: ${JSON.stringify(operations)}`,
+      );
+    }
   }
 
   /** T1: what a client is told of is in the log. */

@@ -54,7 +54,7 @@ export async function startTaskHost(options: TaskHostOptions): Promise<TaskHost>
   const skewMs = around.random.below(WALL_SKEW_MS);
   const clock: MasterClock = {
     ...host.timers,
-    wallMs: () => Math.round(WALL_START_MS + around.nowMs() + skewMs),
+    wallMs: () => Math.round(WALL_START_MS + around.wallMs() + skewMs),
   };
   machine.observe({ applied: (entry) => guard(around, () => tasks.applied(entry, machine)) });
   const shared = {
@@ -86,7 +86,8 @@ export async function startTaskHost(options: TaskHostOptions): Promise<TaskHost>
     receive: (message) => host.receive(message),
     proposeConfig: (config) => host.proposeConfig(config),
     transferLeadership: (to) => host.transferLeadership(to),
-    failDisk: () => host.failDisk(),
+    failDisk: (failure) => host.failDisk(failure),
+    takeSnapshot: () => host.takeSnapshot(),
     kill: () => host.kill(),
     digest: () => machine.stateHash(),
     acceptLink: (link) => master.acceptLink(link),

@@ -3,15 +3,13 @@ import type { TaskRecord } from '../../src/scheduler/state/records.ts';
 import { check } from './sim-failure.ts';
 import type { SimNode } from './sim-node.ts';
 import { SimWorker } from './sim-worker.ts';
+import { TaskAdmin } from './task-admin.ts';
 import { TaskClient } from './task-client.ts';
 import type { TaskHost } from './task-host.ts';
 import type { TaskHistory } from './task-history.ts';
 import type { Traffic, TrafficSurroundings } from './traffic.ts';
 
-const WORKERS = 3;
 const SLOTS_MAX = 3;
-/** Mean time between a worker's crash or cut and the next. */
-const WORKER_TROUBLE_MS = 300;
 const WORKER_DOWN_MS = 200;
 const CUT_MS_MAX = 900;
 /** Workers' clocks are this much faster or slower at most: the leases' margin allows for it. */
@@ -21,13 +19,18 @@ const WORKER_SKEW_MAX = 0.1;
 export class TaskTraffic implements Traffic<TaskHost> {
   readonly #around: TrafficSurroundings<TaskHost>;
   readonly #tasks: TaskHistory;
+  readonly #mayForget: boolean;
+  readonly #admin: TaskAdmin;
   readonly #clients: readonly TaskClient[];
   readonly #workers: readonly SimWorker[];
-  #isStopping = false;
+  /** Counts the phases of trouble. */
+  #phase = 0;
 
   constructor(around: TrafficSurroundings<TaskHost>, tasks: TaskHistory, mayForget: boolean) {
     this.#around = around;
     this.#tasks = tasks;
+    this.#mayForget = mayForget;
+    this.#admin = new TaskAdmin({ ...around, random: around.random.fork() });
     const { random, weather } = around;
     this.#clients = Array.from({ length: weather().clients }, (_, i) => {
       const client = new TaskClient({
@@ -40,7 +43,7 @@ export class TaskTraffic implements Traffic<TaskHost> {
       client.onFailed = around.fail;
       return client;
     });
-    this.#workers = Array.from({ length: WORKERS }, (_, i) => {
+    this.#workers = Array.from({ length: Math.max(1, around.workers) }, (_, i) => {
       const id = `w${String(i + 1)}`;
       const clockRate = 1 + (random.fraction() - 0.5) * 2 * WORKER_SKEW_MAX;
       return new SimWorker({
@@ -61,12 +64,15 @@ export class TaskTraffic implements Traffic<TaskHost> {
   start(): void {
     for (const worker of this.#workers) worker.start();
     for (const client of this.#clients) client.start();
-    this.#trouble();
+    this.#admin.start();
+    this.#phase++;
+    this.#trouble(this.#phase);
   }
 
   stop(): void {
-    this.#isStopping = true;
+    this.#phase++;
     for (const client of this.#clients) client.stop();
+    this.#admin.stop();
     for (const worker of this.#workers) {
       worker.healAll();
       worker.start();
@@ -78,6 +84,7 @@ export class TaskTraffic implements Traffic<TaskHost> {
   }
 
   unfinished(): string | null {
+    if (!this.#admin.isIdle) return 'the administrator waits for an answer';
     for (const client of this.#clients) if (!client.isIdle) return `${client.name} waits for an answer`;
     for (const record of this.#tasks.tasks.values()) {
       if (!isFinal(record.status)) return this.#describe(record);
@@ -88,6 +95,7 @@ export class TaskTraffic implements Traffic<TaskHost> {
   }
 
   checkAtRest(members: readonly SimNode<TaskHost>[]): void {
+    if (!this.#mayForget) this.#tasks.checkOperations();
     for (const node of members) {
       check(node.host !== null, 'I17', () => `${node.id} is down`);
       if (node.host !== null) this.#tasks.checkAtRest(node.id, node.host.machine);
@@ -101,18 +109,23 @@ export class TaskTraffic implements Traffic<TaskHost> {
     return `task ${id} is ${status}${where}; ${holders.join('; ') || 'no worker holds it'}`;
   }
 
-  #trouble(): void {
-    const { queue, random } = this.#around;
-    queue.after(random.exponential(WORKER_TROUBLE_MS), () => {
-      if (this.#isStopping) return;
+  #trouble(phase: number): void {
+    const { queue, random, weather, faults } = this.#around;
+    const everyMs = weather().workerTroubleEveryMs;
+    if (everyMs === 0 || this.#workers.length === 0) return;
+    queue.after(random.exponential(everyMs), () => {
+      if (this.#phase !== phase) return;
       const worker = random.pick(this.#workers);
       if (random.chance(0.5)) {
+        faults.struck('worker cut off');
         worker.cutOff(random.below(CUT_MS_MAX));
       } else {
-        worker.crash(random.chance(0.4));
+        const power = random.chance(0.4);
+        faults.struck(power ? 'worker lost power' : 'worker crashed');
+        worker.crash(power);
         queue.after(random.exponential(WORKER_DOWN_MS), () => worker.start());
       }
-      this.#trouble();
+      this.#trouble(phase);
     });
   }
 }

@@ -1,5 +1,6 @@
-import type { Configuration, NodeId } from '../../src/raft/core/types.ts';
+import type { Configuration, Message, NodeId } from '../../src/raft/core/types.ts';
 import type { EventQueue } from './event-queue.ts';
+import type { FaultCounts } from './faults.ts';
 import type { History } from './history.ts';
 import type { Host, Server } from './host.ts';
 import type { Random } from './random.ts';
@@ -15,6 +16,9 @@ export interface TrafficSurroundings<H extends Host> {
   readonly history: History;
   readonly trace: Trace;
   readonly nodes: readonly SimNode<H>[];
+  readonly faults: FaultCounts;
+  /** How many workers there are, where the traffic has workers. */
+  readonly workers: number;
   readonly fail: (error: unknown) => void;
 }
 
@@ -42,6 +46,8 @@ export interface Kind<H extends Host> {
   readonly usesPromises: boolean;
   /** What this kind wants otherwise than drawn. */
   readonly adjustWeather?: (drawn: Weather) => Partial<Weather>;
+  /** Checks that garbled bytes of a message are refused, where there is a wire format. */
+  readonly garble?: (random: Random) => (message: Message) => void;
   readonly makeServer: (options: ServerOptions) => Server<H>;
   readonly makeTraffic: (around: TrafficSurroundings<H>) => Traffic<H>;
 }
@@ -51,4 +57,5 @@ export interface ServerOptions {
   readonly bootstrap: Configuration;
   readonly history: History;
   readonly random: Random;
+  readonly faults: FaultCounts;
 }

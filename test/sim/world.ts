@@ -1,18 +1,22 @@
 /**
- * One run: a cluster, those who use it, and its troubles, all from one seed. First a phase of faults, then everything is
- * healed and must come right (I17). The history is asked after every event.
+ * One run: a cluster, those who use it, and its troubles, all from one seed. Phases of faults, after each of which everything
+ * is healed and must come right (I17). The history is asked after every event.
  */
 import { asNodeId } from '../../src/raft/core/ids.ts';
-import type { Configuration, NodeId, RaftStatus } from '../../src/raft/core/types.ts';
+import type { Configuration, Message, NodeId, RaftStatus } from '../../src/raft/core/types.ts';
 import { EventQueue } from './event-queue.ts';
+import { FaultCounts, type FaultTable } from './faults.ts';
 import { History } from './history.ts';
 import type { Host } from './host.ts';
 import { Nemesis } from './nemesis.ts';
 import { SimNetwork } from './network.ts';
+import { Operator } from './operator.ts';
 import { Random } from './random.ts';
 import { check, SimFailure } from './sim-failure.ts';
+import type { SeedOrder } from './seed-order.ts';
 import { SimNode } from './sim-node.ts';
-import { drawWeather, heal, type Weather } from './swarm.ts';
+import { drawCast, drawTroubles, drawWeather, heal, type Cast, type Weather } from './swarm.ts';
+import { replayCommand } from './replay.ts';
 import { Trace } from './trace.ts';
 import { Trials } from './trials.ts';
 import type { Kind, Traffic } from './traffic.ts';
@@ -20,17 +24,17 @@ import type { Kind, Traffic } from './traffic.ts';
 /** The healed cluster must have come right after this much virtual time. */
 const HEALING_MS_MAX = 20_000;
 const HEALING_STEP_MS = 50;
-const TRACE_LINES = 400;
-/** What costs more than the core is tried on fewer seeds. */
-const TRIALS_EVERY = 4;
+const TRACE_LINES = 200;
+/** The trials take as long as all the rest: not every seed has them. */
+const TRIALS_EVERY = { core: 8, node: 16, tasks: 16 } as const;
 /** Many more than any run needs; more means that something goes round in circles. */
 const EVENTS_MAX = 5_000_000;
 
 export interface RunOptions<H extends Host> {
   readonly kind: Kind<H>;
   readonly seed: number;
-  readonly nodes: number;
-  readonly weather?: Partial<Weather>;
+  /** Voters at the start; otherwise drawn from the seed. */
+  readonly voters?: number | undefined;
 }
 
 export interface RunReport {
@@ -39,22 +43,19 @@ export interface RunReport {
   readonly committed: number;
   readonly leaders: number;
   readonly answered: number;
+  readonly faults: FaultTable;
+  /** Of the processor. */
+  readonly cpuMs: number;
 }
 
 /** A run that failed, with what is needed to look into it. */
 export class RunFailure extends Error {
-  constructor(
-    run: Pick<RunOptions<Host>, 'seed' | 'nodes'> & { readonly kind: string },
-    trace: Trace,
-    cause: unknown,
-  ) {
-    const { kind, seed, nodes } = run;
+  constructor(order: SeedOrder, trace: Trace, cause: unknown) {
     const stack = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     const reason = cause instanceof Error ? cause.message : String(cause);
     super(
       `${stack}\n\nlast events:\n${trace.toString()}\n\n` +
-        `seed ${String(seed)}, ${String(nodes)} nodes, kind ${kind}: ${reason}\n` +
-        `replay: npm run sim -- --seed ${String(seed)} --nodes ${String(nodes)} --kind ${kind}`,
+        `seed ${String(order.seed)}, kind ${order.kind}: ${reason}\nreplay: ${replayCommand(order)}`,
       { cause },
     );
     this.name = 'RunFailure';
@@ -69,39 +70,58 @@ export class World<H extends Host> {
   readonly #history: History;
   readonly #network: SimNetwork;
   readonly #nodes: readonly SimNode<H>[];
+  readonly #byId = new Map<NodeId, SimNode<H>>();
   readonly #traffic: Traffic<H>;
   readonly #nemesis: Nemesis;
+  readonly #operator: Operator;
+  readonly #faults = new FaultCounts();
+  readonly #cast: Cast;
   #weather: Weather;
   #failure: { readonly error: unknown } | null = null;
   #events = 0;
+  readonly #startedAt = process.cpuUsage();
 
   constructor(options: RunOptions<H>) {
     this.#options = options;
-    this.#random = new Random(options.seed * 16 + options.nodes);
-    const drawn = drawWeather(this.#random);
-    this.#weather = { ...drawn, ...options.kind.adjustWeather?.(drawn), ...options.weather };
+    this.#random = new Random(options.seed);
+    this.#cast = drawCast(this.#random, options.voters);
+    this.#weather = this.#adjusted(drawWeather(this.#random));
     const random = this.#random;
     const queue = this.#queue;
     const trace = this.#trace;
     const weather = (): Weather => this.#weather;
-    const ids = Array.from({ length: options.nodes }, (_, i) => asNodeId(`n${String(i + 1)}`));
-    const config = this.#bootstrap(ids);
-    this.#history = new History(this.#weather.limits, config, (id) => this.#node(id).durable);
-    this.#network = new SimNetwork({
-      ...{ queue, trace, weather, random: random.fork() },
-      deliver: (message) => {
-        this.#node(message.to).touch((host) => {
-          trace.add(message.to, 'receive', message);
-          host.receive(message);
-        });
-      },
+    const faults = this.#faults;
+    const { voters, learners, spares, replacements, workers } = this.#cast;
+    const ids = Array.from({ length: voters + learners + spares + replacements }, (_, i) =>
+      asNodeId(`n${String(i + 1)}`),
+    );
+    const config = { voters: ids.slice(0, voters), learners: ids.slice(voters, voters + learners) };
+    this.#history = new History({
+      ...{ limits: this.#weather.limits, bootstrap: config, faults },
+      durable: (id) => this.#node(id).durable,
     });
-    this.#nodes = ids.map((id) => this.#makeNode(id, config));
+    this.#network = new SimNetwork({
+      ...{
+        queue,
+        trace,
+        weather,
+        faults,
+        random: random.fork(),
+        garble: options.kind.garble?.(random.fork()) ?? null,
+      },
+      deliver: (message) => this.#deliver(message),
+    });
+    this.#nodes = ids.map((id, at) => this.#makeNode(id, config, at >= ids.length - replacements));
+    for (const node of this.#nodes) this.#byId.set(node.id, node);
+    const nodes = this.#nodes;
+    const leader = (): SimNode<H> | null => this.#leader();
+    this.#operator = new Operator({ nodes, leader, trace, faults });
     this.#nemesis = new Nemesis({
-      ...{ nodes: this.#nodes, network: this.#network, queue, weather, trace, random: random.fork() },
+      ...{ nodes, network: this.#network, queue, weather, trace, faults, random: random.fork() },
+      ...{ operator: this.#operator, leader },
     });
     this.#traffic = options.kind.makeTraffic({
-      ...{ queue, weather, trace, history: this.#history, nodes: this.#nodes, random: random.fork() },
+      ...{ queue, weather, trace, faults, workers, history: this.#history, nodes, random: random.fork() },
       fail: (error) => this.#fail(error),
     });
   }
@@ -109,34 +129,70 @@ export class World<H extends Host> {
   /** @throws RunFailure */
   async run(): Promise<RunReport> {
     try {
-      for (const node of this.#nodes) this.#setClock(node);
       for (const node of this.#nodes) node.start();
-      this.#traffic.start();
-      this.#nemesis.start();
-      await this.#runUntil(this.#weather.faultPhaseMs);
-      await this.#heal();
+      for (const [phase, forMs] of this.#weather.faultPhasesMs.entries()) {
+        if (phase > 0) this.#weather = this.#adjusted({ ...this.#weather, ...drawTroubles(this.#random) });
+        await this.#sufferFor(forMs);
+        await this.#heal();
+      }
+      await this.#end();
     } catch (error) {
-      const { kind, seed, nodes } = this.#options;
-      throw new RunFailure({ kind: kind.name, seed, nodes }, this.#trace, error);
+      const { kind, seed, voters } = this.#options;
+      throw new RunFailure({ kind: kind.name, seed, voters }, this.#trace, error);
     }
+    return this.#report();
+  }
+
+  /** How it does without load and without faults. */
+  async idle(forMs: number): Promise<RunReport> {
+    this.#weather = this.#adjusted(heal(this.#weather));
+    for (const node of this.#nodes) node.start();
+    await this.#runUntil(forMs);
+    return this.#report();
+  }
+
+  #report(): RunReport {
+    const { user, system } = process.cpuUsage(this.#startedAt);
     return {
       events: this.#events,
       virtualMs: this.#queue.nowMs,
       committed: this.#history.committedIndex,
       leaders: this.#history.leaderCount,
       answered: this.#traffic.answered,
+      faults: this.#faults.table,
+      cpuMs: (user + system) / 1000,
     };
   }
 
-  #bootstrap(ids: readonly NodeId[]): Configuration {
-    // With changes of membership, some begin outside.
-    const members = this.#weather.membershipEveryMs > 0 ? Math.max(1, ids.length - 2) : ids.length;
-    return { voters: ids.slice(0, members), learners: [] };
+  #adjusted(drawn: Weather): Weather {
+    return { ...drawn, ...this.#options.kind.adjustWeather?.(drawn) };
   }
 
-  #makeNode(id: NodeId, config: Configuration): SimNode<H> {
+  #deliver(message: Message): void {
+    const node = this.#node(message.to);
+    if (message.kind === 'timeoutNow') this.#faults.struck('lead transferred');
+    const deliver = (): void =>
+      node.touch((host) => {
+        this.#trace.add(message.to, 'receive', message);
+        host.receive(message);
+      });
+    if (isOfSnapshot(message)) node.passChunk(deliver);
+    else deliver();
+  }
+
+  #send(from: NodeId, message: Message): void {
+    const send = (): void => {
+      this.#history.sent(from, message);
+      this.#network.send(message);
+    };
+    if (isOfSnapshot(message)) this.#node(from).passChunk(send);
+    else send();
+  }
+
+  #makeNode(id: NodeId, config: Configuration, isAbsent: boolean): SimNode<H> {
     const { kind } = this.#options;
-    const bootstrap = config.voters.includes(id) ? config : { voters: [], learners: [] };
+    const isMember = config.voters.includes(id) || config.learners.includes(id);
+    const bootstrap = isMember ? config : { voters: [], learners: [] };
     const node: SimNode<H> = new SimNode({
       id,
       queue: this.#queue,
@@ -144,11 +200,16 @@ export class World<H extends Host> {
       weather: () => this.#weather,
       history: this.#history,
       trace: this.#trace,
-      server: kind.makeServer({ id, bootstrap, history: this.#history, random: this.#random.fork() }),
-      send: (message) => {
-        this.#history.sent(id, message);
-        this.#network.send(message);
-      },
+      server: kind.makeServer({
+        id,
+        bootstrap,
+        history: this.#history,
+        random: this.#random.fork(),
+        faults: this.#faults,
+      }),
+      faults: this.#faults,
+      isAbsent,
+      send: (message) => this.#send(id, message),
       fail: (error) => this.#fail(error),
       onDied: () => this.#nemesis.died(node),
     });
@@ -156,7 +217,7 @@ export class World<H extends Host> {
   }
 
   #node(id: NodeId): SimNode<H> {
-    const node = this.#nodes.find((candidate) => candidate.id === id);
+    const node = this.#byId.get(id);
     if (node === undefined) throw new Error(`no node ${id}`);
     return node;
   }
@@ -173,6 +234,7 @@ export class World<H extends Host> {
 
   async #runUntil(untilMs: number): Promise<void> {
     const { usesPromises } = this.#options.kind;
+    if (usesPromises) await this.#settlePromises();
     while (this.#queue.nowMs < untilMs) {
       this.#runEvent();
       if (usesPromises) await this.#settlePromises();
@@ -192,12 +254,20 @@ export class World<H extends Host> {
 
   /** Everything that promises lead to happens at the moment of the event that fulfilled the first of them. */
   async #settlePromises(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+    // Ticks have their turn when all promises have had theirs, and those that followed from them.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     try {
       for (const node of this.#nodes) node.observeIfTouched();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  async #sufferFor(forMs: number): Promise<void> {
+    for (const node of this.#nodes) this.#setClock(node);
+    this.#traffic.start();
+    this.#nemesis.start();
+    await this.#runUntil(this.#queue.nowMs + forMs);
   }
 
   /** I17: a leader, every request answered, all logs and states equal; and it goes on working. */
@@ -210,9 +280,12 @@ export class World<H extends Host> {
     await this.#converge('after the faults');
     this.#traffic.more();
     await this.#converge('after a little more');
-    if (this.#options.kind.name === 'core' || this.#options.seed % TRIALS_EVERY === 0) await this.#trials();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#options.seed % TRIALS_EVERY[this.#options.kind.name] === 1) await this.#trials();
     this.#traffic.checkAtRest(this.#members());
-    for (const node of this.#nodes) await node.checkDamage(this.#random);
+    for (const node of this.#members()) await node.checkDamage(this.#random);
   }
 
   /** I18 */
@@ -229,6 +302,7 @@ export class World<H extends Host> {
   async #converge(when: string): Promise<void> {
     const deadlineMs = this.#queue.nowMs + HEALING_MS_MAX;
     for (;;) {
+      this.#operator.goOn();
       await this.#runUntil(this.#queue.nowMs + HEALING_STEP_MS);
       const reason = this.#unfinished();
       if (reason === null) return;
@@ -247,7 +321,7 @@ export class World<H extends Host> {
     const leaders = statuses.filter((status) => status.role === 'leader');
     const leader = leaders[0];
     if (leader === undefined || leaders.length > 1) return `${String(leaders.length)} leaders`;
-    const waiting = this.#traffic.unfinished();
+    const waiting = this.#operator.busyWith ?? this.#traffic.unfinished();
     if (waiting !== null) return waiting;
     for (const status of statuses) {
       if (status.lastIndex !== leader.lastIndex || status.lastTerm !== leader.lastTerm)
@@ -261,6 +335,18 @@ export class World<H extends Host> {
     return null;
   }
 
+  #leader(): SimNode<H> | null {
+    let newest: SimNode<H> | null = null;
+    let newestTerm = -1;
+    for (const node of this.#nodes) {
+      const status = node.host?.status();
+      if (status?.role !== 'leader' || status.term <= newestTerm) continue;
+      newest = node;
+      newestTerm = status.term;
+    }
+    return newest;
+  }
+
   /** Those who take part, as the leader sees it; everybody while there is none. */
   #members(): readonly SimNode<H>[] {
     const leader = this.#nodes.find((node) => node.host?.status().role === 'leader');
@@ -268,4 +354,8 @@ export class World<H extends Host> {
     if (config === undefined) return this.#nodes;
     return this.#nodes.filter((node) => config.voters.includes(node.id) || config.learners.includes(node.id));
   }
+}
+
+function isOfSnapshot({ kind }: Message): boolean {
+  return kind === 'snapshotChunk' || kind === 'snapshotAck';
 }

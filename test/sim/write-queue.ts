@@ -67,9 +67,17 @@ export class WriteQueue {
     this.#isDead = true;
     const jobs = this.#underWay;
     this.#underWay = [];
-    if (jobs.length === 0 || !this.#around.random.chance(DONE_ANYWAY_RATE)) return;
-    this.#around.trace('disk', 'done, and nobody heard of it');
-    for (const job of jobs) job.carryOut();
+    if (jobs.length === 0) return;
+    const { random, trace, struck } = this.#around;
+    if (!random.chance(DONE_ANYWAY_RATE)) {
+      struck('write lost at a crash');
+      return;
+    }
+    // Of several that were joined, perhaps only the first ones: each is atomic by itself.
+    const done = jobs.slice(0, random.between(1, jobs.length));
+    struck(done.length < jobs.length ? 'batch torn' : 'write done and unheard of');
+    trace('disk', `${String(done.length)} of ${String(jobs.length)} done, and nobody heard of it`);
+    for (const job of done) job.carryOut();
   }
 
   #add(job: Job): void {

@@ -55,6 +55,8 @@ type InputOf<K extends Input['kind']> = Extract<Input, { kind: K }>;
 export class RaftCore {
   readonly #server: Server;
   #told: Pick<RaftStatus, 'role' | 'term' | 'leader'>;
+  /** As last asked for; null since the last input. */
+  #status: RaftStatus | null = null;
 
   /**
    * @param recovered what storage found; checked here (raft.md item 47)
@@ -73,6 +75,7 @@ export class RaftCore {
    * @throws RaftInvariantError on a broken invariant; the core must not be used after that
    */
   step(input: Input): readonly Effect[] {
+    this.#status = null;
     this.#take(input);
     return this.#settle();
   }
@@ -93,7 +96,13 @@ export class RaftCore {
     return this.#server.membership.currentIndex <= this.#server.commitIndex;
   }
 
+  /** The same object until the next input. */
   status(): RaftStatus {
+    this.#status ??= this.#statusNow();
+    return this.#status;
+  }
+
+  #statusNow(): RaftStatus {
     const server = this.#server;
     const peers = new Map<NodeId, PeerStatus>();
     for (const [id, peer] of server.leadership?.peers ?? []) peers.set(id, peer.status());

@@ -14,6 +14,7 @@ import type { TaskRecord } from '../state/records.ts';
 import type { AppliedEntry } from '../state/task-state.ts';
 import type { TaskMachine } from '../task-machine.ts';
 import type { MasterClock, MasterLogger } from './clock.ts';
+import { LogClock } from './log-clock.ts';
 import { Duties } from './duties.ts';
 import { Fleet } from './fleet.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -70,9 +71,10 @@ export class Master {
   #unsubscribe: (() => void)[] = [];
 
   constructor(options: MasterOptions) {
-    this.#options = options;
+    const { consensus, machine, nodeId, writeLine, log, leaderExecutes, serverAddress } = options;
+    const clock = new LogClock(options.clock, () => machine.state.clock);
+    this.#options = { ...options, clock };
     this.#lease = options.lease ?? LEASE;
-    const { consensus, machine, nodeId, clock, writeLine, log, leaderExecutes, serverAddress } = options;
     const { lostAfterMs, pauseAfterMs } = this.#lease;
     this.fleet = new Fleet(nodeId, pauseAfterMs);
     const { fleet } = this;

@@ -1,4 +1,4 @@
-import type { KindName } from '../runs.ts';
+import type { KindName } from '../seed-order.ts';
 
 /** A change of a source file: `find`, which must be there exactly once, becomes `replace`. */
 export interface Edit {

@@ -13,8 +13,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: edits(
       flusher,
       [
-        `    this.#inFlight = this.#write(ops, entries).then(\n`,
-        `    if (writeId !== null) queueMicrotask(() => this.#options.onPersisted(writeId));\n    this.#inFlight = this.#write(ops, entries).then(\n`,
+        `    this.#inFlight = this.#write(ops, entries, hasVote).then(\n`,
+        `    if (writeId !== null) queueMicrotask(() => this.#options.onPersisted(writeId));\n    this.#inFlight = this.#write(ops, entries, hasVote).then(\n`,
       ],
       [`        if (writeId !== null) this.#options.onPersisted(writeId);\n`, ''],
     ),
@@ -65,7 +65,7 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     name: 'chain-not-checked',
     rule: 'docs/storage.md: a pack continues the one before it',
     kinds: NODE,
-    edits: edits(packs, [`if (pack.chainBefore !== packs.#chainTip()) {`, `if (pack.chainBefore < 0) {`]),
+    edits: edits(packs, [`if (pack.chainBefore !== packs.chainTip) {`, `if (pack.chainBefore < 0) {`]),
   },
   {
     name: 'old-vote-record-accepted',

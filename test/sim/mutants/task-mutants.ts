@@ -76,8 +76,8 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     rule: 'A result is acknowledged when it is in the log for good',
     kinds: TASKS,
     edits: edits(links, [
-      `    lead.batcher.addDuty({ op: 'finish',`,
-      `    session.send({ kind: 'recorded', task, token, accepted: true });\n    lead.batcher.addDuty({ op: 'finish',`,
+      `    lead.batcher.addDuty(op, (decided) => {\n      if (decided.kind !== 'applied') return;\n      const accepted =`,
+      `    session.send({ kind: 'recorded', task, token, accepted: true });\n    lead.batcher.addDuty(op, (decided) => {\n      if (decided.kind !== 'applied') return;\n      const accepted =`,
     ]),
   },
   {
