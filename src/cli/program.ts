@@ -56,7 +56,7 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addDrain(program);
   addQueue(program);
   addSchedule(program);
-  addRaft(program);
+  addRaft(program, loadNodeRuntime);
   addVerify(program, loadNodeRuntime);
   addStop(program);
   addStart(program);

@@ -52,7 +52,9 @@ export function storageFault(error: unknown, dataDir: string): NodeFault {
   if (codes.some((code) => code.endsWith('_LOCKED'))) {
     return new NodeFault('STORAGE', `the data folder ${dataDir} is in use by another process`, error);
   }
-  const isStorage = codes.some((code) => /^(STORAGE_|LEVEL_|OUTBOX_|ENOSPC|EIO|EROFS|EACCES)/.test(code));
+  const isStorage = codes.some((code) =>
+    /^(STORAGE_|LEVEL_|UNKNOWN_OP|SNAPSHOT_FORMAT|OUTBOX_|ENOSPC|EIO|EROFS|EACCES)/.test(code),
+  );
   return new NodeFault(
     isStorage ? 'STORAGE' : 'CRASH',
     isStorage ? `data folder ${dataDir}: ${message}` : message,

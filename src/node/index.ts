@@ -12,6 +12,7 @@ import { ServerNode } from './server-node.ts';
 import { WorkerNode } from './worker-node.ts';
 
 export { auditFolders } from './offline-audit.ts';
+export { recoverServer } from './recover-server.ts';
 export { runUp } from './up/run-up.ts';
 
 export const runServer: RunServer = (options) => run(options, ServerNode);

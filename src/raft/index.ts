@@ -22,6 +22,8 @@ export { KEY_DIGITS, keyNumber } from './storage/kv-store.ts';
 export { LevelKv } from './storage/level-kv.ts';
 export { MemoryKv } from './storage/memory-kv.ts';
 export type { MemoryDisk } from './storage/memory-kv.ts';
+export { recoverAlone } from './storage/recover-alone.ts';
+export type { Recovered, RecoverOptions } from './storage/recover-alone.ts';
 export { StorageCorruptError, StorageError } from './storage/storage-errors.ts';
 export type { StorageErrorCode } from './storage/storage-errors.ts';
 export { systemTimers } from './timers.ts';

@@ -108,6 +108,7 @@ describe('the flags of the nodes', () => {
     const runtime = {
       ...{ runServer: run, runWorker: run, runClient: run, runDatabase: run, runUp: run },
       auditFolders,
+      recoverServer: (): Promise<never> => Promise.reject(new Error('not asked for')),
     };
     const clb = async (line: string): Promise<unknown> => {
       const program = buildProgram(() => Promise.resolve(runtime));

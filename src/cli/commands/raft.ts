@@ -6,11 +6,13 @@ import { onRun, type Context } from '../context.ts';
 import { EXIT, usageError } from '../exit-code.ts';
 import { wholeNumber } from '../flags.ts';
 import { age, NONE, printable } from '../format.ts';
+import type { LoadNodeRuntime } from '../node-runtime.ts';
 import type { Column } from '../table.ts';
 import type { Color } from '../terminal.ts';
 import { watch } from '../watch.ts';
+import { addRaftRecover } from './raft-recover.ts';
 
-export function addRaft(program: Command): void {
+export function addRaft(program: Command, load: LoadNodeRuntime): void {
   const raft = program
     .command('raft')
     .summary('consensus: who leads, how far each server is')
@@ -62,6 +64,7 @@ Examples:
     .argument('<node>', 'its name, as in `clb raft`')
     .addHelpText('after', '\nExample:\n  clb raft transfer server2 && clb raft');
   onRun(transfer, handOver);
+  addRaftRecover(raft, load);
 }
 
 async function handOver(context: Context, command: Command): Promise<number> {

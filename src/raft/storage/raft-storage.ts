@@ -88,7 +88,7 @@ interface Loaded {
 export class KvRaftStorage {
   readonly #kv: KvStore;
   readonly #superblock: Superblock;
-  readonly #identity: StorageIdentity;
+  #identity: StorageIdentity;
   readonly #packs: LogPacks;
   #writes: number;
   /** What is known to be durable: what the superblock may say. */
@@ -184,6 +184,13 @@ export class KvRaftStorage {
    */
   writeSuperblock(): Promise<void> {
     return this.#superblock.write(this.#durable);
+  }
+
+  /** Makes the superblock anew under another cluster's id, after the write that put that into the identity (recover-alone.ts). */
+  async renameCluster(clusterId: string): Promise<void> {
+    this.#identity = { ...this.#identity, clusterId };
+    this.#durable = this.#composedState();
+    await this.#superblock.create(this.#durable);
   }
 
   close(): Promise<void> {

@@ -28,7 +28,7 @@ export class StorageError extends Error {
 /** Said with every kind of damage, because the tempting repair (cut the log and go on) loses acknowledged data. */
 export const CORRUPT_WAY_OUT =
   'Nothing was changed. Do not repair or cut the data: entries that others rely on may be gone. ' +
-  'Remove this server from the cluster, set the folder aside, and add the server again under a NEW id with an empty folder (docs/recovery.md).';
+  'Remove this server from the cluster, set the folder aside, and add the server again under a NEW id with an empty folder (docs/recovery.md, "A server\'s disk is lost or damaged").';
 
 /** Damage was found by a check at open (or while a snapshot was read). */
 export class StorageCorruptError extends StorageError {

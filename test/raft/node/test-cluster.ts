@@ -27,6 +27,7 @@ export interface Member {
   /** What the node is told of its disk. */
   readonly disk: { freeBytes: number };
   machine: WordMachine;
+  clusterId: string;
   /** What the transport speaks; null: what this program does. */
   versions: VersionRange | null;
   node: RaftNode<string> | null;
@@ -68,6 +69,7 @@ export class TestCluster {
       port,
       disk: { freeBytes: Infinity },
       machine: new WordMachine(),
+      clusterId: 'test',
       versions: null,
       node: null,
       transport: null,
@@ -80,7 +82,7 @@ export class TestCluster {
   async open(member: Member, bootstrap = this.members.map(({ id }) => id)): Promise<RaftNode<string>> {
     member.machine = new WordMachine();
     const transport = new HttpTransport({
-      clusterId: 'test',
+      clusterId: member.clusterId,
       self: member.id,
       peers: new Map(this.members.map(({ id, port }) => [id, { host: '127.0.0.1', port }])),
       router: member.router,
@@ -95,7 +97,7 @@ export class TestCluster {
     });
     const node = await RaftNode.open<string>({
       id: member.id,
-      clusterId: 'test',
+      clusterId: member.clusterId,
       bootstrap: { voters: bootstrap, learners: [] },
       kv: await LevelKv.open(join(member.folder, 'raft')),
       transport,
