@@ -25,6 +25,9 @@ const HEAP_GROWTH_MAX = 1.25;
 const HEAP_SLACK_MB = 4;
 const CPU_SHARE_MAX = 0.3;
 const TICK_MS = 50;
+/** For the cluster to end what was sent, and then for the page to show it. */
+const SETTLE_MS_MAX = 180_000;
+const AGREE_MS_MAX = 20_000;
 
 const { cluster, destroy } = await startBenchCluster(256, ['client']);
 const clb = new Clb({ servers: [...cluster.servers] });
@@ -94,26 +97,46 @@ try {
     page.evaluate(() =>
       Number((document.querySelector('.tab-count')?.textContent ?? '').replaceAll(/\D/g, '')),
     );
-  const told = await eventually('the page agrees with the API', async () => {
-    const api = await cluster.getAny<TaskPage>('/v1/tasks?limit=50&brief=true');
-    const total = TASK_STATUSES.reduce((sum, status) => sum + api.counts[status], 0);
-    if (total !== api.counts.succeeded || (await shownCounts()) !== total) return null;
-    const rows = await page
+  const settled = await eventually(
+    'all tasks have ended',
+    async () => {
+      const api = await cluster.getAny<TaskPage>('/v1/tasks?limit=50&brief=true');
+      return api.counts.succeeded === TASK_STATUSES.reduce((sum, status) => sum + api.counts[status], 0)
+        ? api
+        : null;
+    },
+    SETTLE_MS_MAX,
+  );
+  const total = settled.counts.succeeded;
+  const wanted = settled.tasks.map(({ id, status }) => `${id} ${status}`);
+  const shownRows = (): Promise<readonly string[]> =>
+    page
       .locator('[data-task-id]')
       .evaluateAll((items) =>
         items
           .slice(0, 50)
           .map((row) => `${row.getAttribute('data-task-id')} ${row.getAttribute('data-status')}`),
       );
-    const wanted = api.tasks.map(({ id, status }) => `${id} ${status}`);
-    return rows.length === wanted.length && rows.every((row, at) => row === wanted[at]) ? { total } : null;
+  // Without a reload, and without anything being sent any more.
+  const agrees = async (): Promise<boolean> => {
+    const rows = await shownRows();
+    return (
+      (await shownCounts()) === total &&
+      rows.length === wanted.length &&
+      rows.every((row, at) => row === wanted[at])
+    );
+  };
+  await eventually('the page agrees with the API', agrees, AGREE_MS_MAX).catch(async () => {
+    const rows = await shownRows();
+    const wrong = wanted.filter((row, at) => rows[at] !== row).length;
+    failed += ` the page shows ${await shownCounts()} tasks of ${total}, ${wrong} of 50 rows are wrong;`;
   });
   const first = heaps[0] ?? 0;
   const last = heaps.at(-1) ?? 0;
   const worst = Math.max(...shares);
   if (last > first * HEAP_GROWTH_MAX + HEAP_SLACK_MB) failed += ` heap grew from ${first} to ${last} MB;`;
   if (worst > CPU_SHARE_MAX) failed += ` ${Math.round(worst * 100)} % of a core;`;
-  if (told.total !== sent) failed += ` ${sent} were sent, ${told.total} are there;`;
+  if (total !== sent) failed += ` ${sent} were sent, ${total} are there;`;
   if (problems.length > 0) failed += ` ${problems.length} problems, the first: ${problems[0]};`;
   console.log(
     JSON.stringify({

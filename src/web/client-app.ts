@@ -113,6 +113,7 @@ export function createClientApp(options: ClientAppOptions): ClientApp {
   });
   const database = { databaseUrl: options.databaseUrl ?? null, token, upstream };
   shell.route('get', '/v1/log-lines', (req, res) => answerLogLines(database, req, res));
+  shell.route('get', '/v1/log-lines/stream', (req, res) => answerLogLines(database, req, res));
   shell.use((req, res, next) => {
     if (isApi(pathOf(req))) proxy.answer(req, res, isRepeatable(req)).catch(next);
     else next();

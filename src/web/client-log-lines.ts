@@ -1,6 +1,7 @@
 /** GET /v1/log-lines through the client node: its page dials no other address, so the database is asked from here. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
+import { pathOf } from './guard.ts';
 import { passedOnRequestHeaders, relay } from './upstream.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -47,6 +48,7 @@ export async function answerLogLines(
       });
     case 'answer':
     case 'error':
-      relay(exchange, res, {});
+      // A reader of the stream resumes by itself.
+      relay(exchange, res, {}, pathOf(req).endsWith('/stream') ? 'end' : 'cut');
   }
 }

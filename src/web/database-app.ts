@@ -6,6 +6,7 @@ import type { Guard } from './guard.ts';
 import { mountHome } from './home.ts';
 import { checked, invalid, queryOf, shortened, wholeNumber } from './input.ts';
 import type { NodeMetrics } from './metrics.ts';
+import { streamLogLines } from './log-lines-stream.ts';
 import { parseJson } from './request-body.ts';
 import type { WebApp } from './server-app.ts';
 import { WebShell } from './shell.ts';
@@ -74,10 +75,7 @@ export function createDatabaseApp(options: DatabaseAppOptions): WebApp {
 
   shell.route('get', '/v1/log-lines', async (req, res) => {
     const query = queryOf(req, ['node', 'q', 'after', 'limit']);
-    if ((query.q?.length ?? 0) > QUERY_CHARS_MAX) {
-      const message = `${shortened(query.q)} is above the limit of ${QUERY_CHARS_MAX} characters`;
-      throw invalid([{ field: 'q', message }]);
-    }
+    checkText(query.q);
     const limit = wholeNumber('limit', query.limit, {
       min: 1,
       max: PAGE_LINES_MAX,
@@ -91,6 +89,19 @@ export function createDatabaseApp(options: DatabaseAppOptions): WebApp {
     answers.json(res, 200, await store.query(asked, after));
   });
 
+  shell.route('get', '/v1/log-lines/stream', async (req, res) => {
+    const query = queryOf(req, ['node', 'q', 'after']);
+    checkText(query.q);
+    const filter = { node: query.node ?? null, q: query.q ?? null, after: query.after };
+    await streamLogLines({ hub: shell.events, store }, filter, req, res);
+  });
+
   mountHome(shell, { nodeId, role: 'database', links: ['/logging', '/v1/log-lines'] });
   return { handle: shell.handle, close: () => undefined };
+}
+
+function checkText(q: string | undefined): void {
+  if ((q?.length ?? 0) <= QUERY_CHARS_MAX) return;
+  const message = `${shortened(q)} is above the limit of ${QUERY_CHARS_MAX} characters`;
+  throw invalid([{ field: 'q', message }]);
 }

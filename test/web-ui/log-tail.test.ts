@@ -2,6 +2,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { FakeClock } from './fake-clock.ts';
+import { FakeSource } from './fake-source.ts';
 import * as tails from '../../src/web/ui/src/model/log-tail.ts';
 import type { LogLine, LogPage } from '../../src/web/ui/src/model/log-tail.ts';
 import { Api } from '../../src/web/ui/src/net/api.ts';
@@ -65,7 +66,16 @@ function watch(answer: (query: URLSearchParams) => LogPage | null) {
     readMs: 6_000,
     changeMs: 6_000,
   });
-  return { clock, asked, store, logWatch: new LogWatch({ store, api: new Api(client), clock }) };
+  const sources: { readonly source: FakeSource; readonly after: number }[] = [];
+  const logWatch = new LogWatch({
+    ...{ store, api: new Api(client), clock },
+    openLines: (_filter, after) => {
+      const source = new FakeSource();
+      sources.push({ source, after });
+      return source;
+    },
+  });
+  return { clock, asked, store, logWatch, sources };
 }
 
 describe('the watch over the log lines', () => {
@@ -80,6 +90,41 @@ describe('the watch over the log lines', () => {
     end();
     await clock.pass(5_000);
     assert.equal(asked.length, 2);
+  });
+
+  it('takes the lines from the stream while there is one, each once, and asks for them where it is away', async () => {
+    let known = 5;
+    const { clock, asked, store, logWatch, sources } = watch((query) =>
+      page(query.has('after') ? Number(query.get('after')) + 1 : 1, known),
+    );
+    const end = logWatch.start({ node: '', q: '' });
+    await clock.pass(100);
+    const { source, after } = sources[0]!;
+    assert.equal(after, 5);
+    source.open();
+    for (const line of page(5, 7).lines) source.receiveText(JSON.stringify(line));
+    await clock.pass(3_000);
+    const numbers = (): number[] => store.get().logs.lines.map(({ seq }) => seq);
+    assert.deepEqual(numbers(), [1, 2, 3, 4, 5, 6, 7]);
+    assert.equal(asked.length, 1, 'nothing is asked for while the stream is open');
+
+    source.drop();
+    known = 8;
+    await clock.pass(1_100);
+    assert.deepEqual(numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    source.open();
+    for (const line of page(8, 9).lines) source.receiveText(JSON.stringify(line));
+    await clock.pass(200);
+    assert.deepEqual(numbers(), [1, 2, 3, 4, 5, 6, 7, 8, 9], 'resumed, without the one that was asked for');
+
+    source.refuse();
+    known = 9;
+    await clock.pass(5_000);
+    assert.equal(sources.length, 1);
+    await clock.pass(7_000);
+    assert.equal(sources.length, 2, 'another one is opened after a while');
+    assert.equal(sources[1]?.after, 9);
+    end();
   });
 
   it('goes on from the newest, and says so, when more come than it can read', async () => {

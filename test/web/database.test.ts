@@ -184,6 +184,31 @@ describe('the live log of the database', () => {
   });
 });
 
+describe('GET /v1/log-lines/stream', () => {
+  it('gives the lines that pass, as they come, and goes on after the last one that was had', async () => {
+    const { address } = await startDatabase();
+    await ask(address, '/v1/log-lines', { body: batch('server1', 1, 3) });
+    const path = '/v1/log-lines/stream?node=server1&after=2';
+    const reading = readStream(address, path, (text) => text.includes('"line 5"'));
+    await ask(address, '/v1/log-lines', { body: batch('worker1', 1, 2) });
+    await ask(address, '/v1/log-lines', { body: batch('server1', 4, 5) });
+    const ids = (text: string): number[] => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+    const first = (await reading).text;
+    assert.deepEqual(ids(first), [3, 6, 7]);
+    assert.ok(!first.includes('worker1'));
+    const resumed = await readStream(address, path, (text) => text.includes('"line 5"'), {
+      'last-event-id': '6',
+    });
+    assert.deepEqual(ids(resumed.text), [7]);
+    const other = await readStream(address, path, (text) => text.includes('"line 5"'), {
+      'last-event-id': '999',
+    });
+    assert.match(other.text, /event: reset/);
+    const bad = await ask(address, '/v1/log-lines/stream?after=x');
+    assert.equal(bad.status, 400);
+  });
+});
+
 describe('the store', () => {
   it('has everything again after a restart, and still knows what it took', async () => {
     const path = await folder();

@@ -2,7 +2,7 @@ import { render } from 'preact';
 import { systemClock } from './model/clock.ts';
 import { keptPart, parseDraft } from './model/draft.ts';
 import type { Draft } from './model/draft.ts';
-import { Api } from './net/api.ts';
+import { Api, linesPath } from './net/api.ts';
 import { Client } from './net/client.ts';
 import { Actions } from './state/actions.ts';
 import type { PendingSend } from './state/actions.ts';
@@ -92,7 +92,10 @@ function start(root: HTMLElement): void {
   });
   actions.bind(live);
   const clusterWatch = new ClusterWatch({ store, api, clock: systemClock });
-  const logWatch = new LogWatch({ store, api, clock: systemClock });
+  const logWatch = new LogWatch({
+    ...{ store, api, clock: systemClock },
+    openLines: (filter, after) => new EventSource(linesPath(filter, after)),
+  });
   const randomBytes = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
   const app = {
     ...{ store, actions, live, clusterWatch, logWatch, api },

@@ -150,6 +150,14 @@ export class Api {
   }
 }
 
+/** Address of the stream of log lines after this number. */
+export function linesPath(filter: LogFilter, after: number): string {
+  const query = new URLSearchParams({ after: String(after) });
+  if (filter.node !== '') query.set('node', filter.node);
+  if (filter.q !== '') query.set('q', filter.q);
+  return `/v1/log-lines/stream?${query.toString()}`;
+}
+
 /** Address of one file that was kept of a task. */
 export function filePath(id: string, path: string): string {
   return `/v1/tasks/${encodeURIComponent(id)}/files/${path.split('/').map(encodeURIComponent).join('/')}`;
