@@ -1,6 +1,8 @@
 import type { RunReport } from './world.ts';
 
 const REFRESH_MS = 500;
+/** Where there is no terminal, a line after so many seeds. */
+const LINE_EVERY_SEEDS = 500;
 
 /** Counts what is done, and shows it in one line where there is a terminal. */
 export class Progress {
@@ -29,10 +31,15 @@ export class Progress {
     this.#virtualMs += virtualMs;
     this.#cpuMs += cpuMs;
     const nowMs = performance.now();
-    if (!process.stderr.isTTY || nowMs - this.#shownMs < REFRESH_MS) return;
-    this.#shownMs = nowMs;
     const of = this.#seedsMax === null ? '' : ` of ${String(this.#seedsMax)}`;
-    process.stderr.write(`\r\x1b[K${String(this.#seeds)}${of} seeds, ${this.summary()}`);
+    const line = `${String(this.#seeds)}${of} seeds, ${this.summary()}`;
+    if (!process.stderr.isTTY) {
+      if (this.#seeds % LINE_EVERY_SEEDS === 0) console.error(line);
+      return;
+    }
+    if (nowMs - this.#shownMs < REFRESH_MS) return;
+    this.#shownMs = nowMs;
+    process.stderr.write(`\r\x1b[K${line}`);
   }
 
   /** Wipes the line. */

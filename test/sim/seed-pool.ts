@@ -18,7 +18,7 @@ export interface PoolOptions {
   readonly seedMsMax?: number;
 }
 
-const SEED_MS_MAX = 120_000;
+const SEED_MS_MAX = 300_000;
 
 /** Simulates all seeds that are ordered, several at a time, each in a process of its own. */
 export async function runSeeds(orders: Iterable<SeedOrder>, options: PoolOptions): Promise<void> {

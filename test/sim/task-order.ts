@@ -37,7 +37,8 @@ export class TaskOrder {
     for (const shape of state.tasks.queue.shapes()) {
       if (shape.shape !== shapeOf(task.spec)) continue;
       for (const turn of shape.inOrder()) {
-        if (turn.priority < priority || (turn.priority === priority && turn.seq > task.seq)) break;
+        // Not by the order of the queue, which may be what is wrong.
+        if (turn.priority < priority || (turn.priority === priority && turn.seq > task.seq)) continue;
         const waiting = state.tasks.bySeq(turn.seq);
         const since = waiting === undefined ? undefined : this.#queuedSince.get(waiting.id);
         if (waiting !== undefined && since !== undefined && since <= known)

@@ -45,6 +45,15 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'later-task-first',
+    rule: 'docs/scheduling.md: by priority, then by submission',
+    kinds: TASKS,
+    edits: edits('src/scheduler/state/task-queue.ts', [
+      `this.#priorities.sort((a, b) => b - a);`,
+      `this.#priorities.sort((a, b) => a - b);`,
+    ]),
+  },
+  {
     name: 'too-many-attempts',
     rule: 'maxAttempts bounds the attempts that failed',
     kinds: TASKS,
