@@ -4,6 +4,7 @@ import type { EventMessage } from '../api/views.ts';
 import { ClbError } from './errors.ts';
 import { pause } from './pause.ts';
 import type { Patience, PoolStream, ServerPool } from './server-pool.ts';
+import { SilenceTimer } from './runtime.ts';
 import { abortReason } from './transport.ts';
 
 /** A server that sends nothing for so long (not even a comment) is taken for gone; asking again costs one request. */
@@ -103,20 +104,20 @@ async function* itemsOf(opened: PoolStream, signal: AbortSignal | undefined): As
     },
   });
   const decoder = new TextDecoder();
-  const silence = setTimeout(() => {
+  const silence = new SilenceTimer(SILENCE_MAX_MS, () => {
     opened.stream.destroy(new Error(`silent for ${SILENCE_MAX_MS} ms`));
-  }, SILENCE_MAX_MS);
+  });
   const onAbort = (): void => void opened.stream.destroy(abortReason(signal));
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal?.aborted === true) throw abortReason(signal);
     for await (const chunk of opened.stream) {
-      silence.refresh();
+      silence.heard();
       parser.feed(decoder.decode(chunk, { stream: true }));
       yield* items.splice(0);
     }
   } finally {
-    clearTimeout(silence);
+    silence.stop();
     signal?.removeEventListener('abort', onAbort);
   }
   throw new Error('the stream ended');

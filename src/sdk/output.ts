@@ -5,6 +5,7 @@ import type { OutputStream } from '../api/views.ts';
 import { ClbError } from './errors.ts';
 import { pause } from './pause.ts';
 import { jsonOf, type Patience, type PoolStream, type ServerPool } from './server-pool.ts';
+import { SilenceTimer } from './runtime.ts';
 import { abortReason } from './transport.ts';
 
 /** A task may be silent for hours; opening the stream again shows that its server is still there. */
@@ -130,23 +131,23 @@ class Part {
   /** Never throws but for the signal: how it ended is in `complete` and `silent`. */
   async *bytes(): AsyncGenerator<Uint8Array, void, undefined> {
     const { stream } = this.#opened;
-    const silence = setTimeout(() => {
+    const silence = new SilenceTimer(SILENCE_MAX_MS, () => {
       this.silent = true;
       stream.destroy(new Error('silent'));
-    }, SILENCE_MAX_MS);
+    });
     const onAbort = (): void => void stream.destroy(abortReason(this.#signal));
     this.#signal?.addEventListener('abort', onAbort, { once: true });
     try {
       if (this.#signal?.aborted === true) throw abortReason(this.#signal);
       for await (const chunk of stream) {
-        silence.refresh();
+        silence.heard();
         yield chunk;
       }
       this.complete = true;
     } catch {
       if (this.#signal?.aborted === true) throw abortReason(this.#signal);
     } finally {
-      clearTimeout(silence);
+      silence.stop();
       this.#signal?.removeEventListener('abort', onAbort);
       stream.destroy();
     }

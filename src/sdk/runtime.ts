@@ -29,3 +29,31 @@ const hasBuffer = typeof Buffer === 'function';
 export function byteLength(text: string): number {
   return hasBuffer ? Buffer.byteLength(text) : encoder.encode(text).byteLength;
 }
+
+/** Calls back once nothing was heard for so long. Hearing costs no timer: it is only looked at when it is over. */
+export class SilenceTimer {
+  readonly #silenceMs: number;
+  readonly #onSilence: () => void;
+  #heardAtMs = performance.now();
+  #timer: ReturnType<typeof setTimeout>;
+
+  constructor(silenceMs: number, onSilence: () => void) {
+    this.#silenceMs = silenceMs;
+    this.#onSilence = onSilence;
+    this.#timer = setTimeout(() => this.#look(), silenceMs);
+  }
+
+  heard(): void {
+    this.#heardAtMs = performance.now();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #look(): void {
+    const leftMs = this.#heardAtMs + this.#silenceMs - performance.now();
+    if (leftMs <= 0) this.#onSilence();
+    else this.#timer = setTimeout(() => this.#look(), leftMs);
+  }
+}

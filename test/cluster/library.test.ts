@@ -32,6 +32,7 @@ const QUIET = [
 const root = resolve(import.meta.dirname, '../..');
 const run = promisify(execFile);
 const EXAMPLE_MS_MAX = 60_000;
+const PAGE_MS_MAX = 60_000;
 
 describe('the library', { timeout: 400_000 }, () => {
   // Inside the package, so that 'clb' means this one.
@@ -91,7 +92,8 @@ describe('the library', { timeout: 400_000 }, () => {
       const page = await browser.newPage();
       await page.goto(cluster.url('client', '/'));
       await page.evaluate(bundle);
-      const told = await page.evaluate(useLibrary);
+      page.setDefaultTimeout(PAGE_MS_MAX);
+      const told = await Promise.race([page.evaluate(useLibrary), tooLong()]);
       assert.deepEqual(told, {
         stdout: 'from a page\n',
         many: 50,
@@ -106,6 +108,10 @@ describe('the library', { timeout: 400_000 }, () => {
     }
   });
 });
+
+function tooLong(): Promise<string> {
+  return new Promise((resolve) => setTimeout(() => resolve('not within a minute'), PAGE_MS_MAX).unref());
+}
 
 /** Runs in the page. */
 async function useLibrary(): Promise<unknown> {
