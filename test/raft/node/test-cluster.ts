@@ -25,7 +25,7 @@ export interface Member {
   readonly router: UpgradeRouter;
   readonly port: number;
   /** What the node is told of its disk. */
-  readonly disk: { freeBytes: number };
+  readonly disk: { freeBytes: number | (() => Promise<number>) };
   machine: WordMachine;
   clusterId: string;
   /** What the transport speaks; null: what this program does. */
@@ -110,7 +110,10 @@ export class TestCluster {
         error: (line) => this.#note(member, line),
       },
       onFatal: (error) => this.fatal.push(error),
-      diskFreeBytes: () => Promise.resolve(member.disk.freeBytes),
+      diskFreeBytes: () => {
+        const { freeBytes } = member.disk;
+        return typeof freeBytes === 'number' ? Promise.resolve(freeBytes) : freeBytes();
+      },
       settings: this.#settings,
     });
     member.node = node;
