@@ -40,6 +40,7 @@ async function started(args: readonly string[]): Promise<string> {
       runDatabase: as('database'),
       runUp: as('up'),
       auditFolders: () => Promise.reject(new Error('nothing is to be audited')),
+      recoverServer: () => Promise.reject(new Error('nothing is to be recovered')),
     }),
   );
   const before = process.exitCode;
