@@ -43,6 +43,25 @@ print(${JSON.stringify(text)})
   };
 }
 
+/** Beats until the file `gate` exists, then prints `text`. */
+export function beatingUntil(
+  recordFile: string,
+  gateFile: string,
+  text: string,
+  everySeconds: number,
+): TaskRequest {
+  return {
+    script: `${RECORDER}
+while not os.path.exists(os.environ['GATE']):
+    note('beat')
+    time.sleep(${everySeconds})
+note('end')
+print(${JSON.stringify(text)})
+`,
+    env: { RECORD: recordFile, GATE: gateFile },
+  };
+}
+
 /** The same in the shell, for hundreds of tasks: a Python interpreter may take longer to start than the task itself. */
 export function beatingCommand(recordFile: string, beats: number, text: string): TaskRequest {
   const note = (what: string): string =>
