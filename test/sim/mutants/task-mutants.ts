@@ -12,15 +12,18 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     name: 'result-of-an-old-attempt',
     rule: 'A result counts only with the token of the current attempt',
     kinds: TASKS,
-    edits: edits(applyOp, [`  if (attempt?.token === op.token) {`, `  if (attempt !== null) {`]),
+    edits: edits(applyOp, [
+      `  if (task === undefined || attempt?.token !== op.token) {`,
+      `  if (task === undefined || attempt === null) {`,
+    ]),
   },
   {
     name: 'given-back-without-the-token',
     rule: 'A release counts only with the token of the current attempt',
     kinds: TASKS,
     edits: edits(applyOp, [
-      `  if (attempt?.token !== token) return SUPERSEDED;\n  state.change(changes, givenBack(changes.ctx, task, attempt, why));`,
-      `  if (attempt === null) return SUPERSEDED;\n  state.change(changes, givenBack(changes.ctx, task, attempt, why));`,
+      `  if (attempt?.token !== token) return SUPERSEDED;\n  const next = isLoss`,
+      `  if (attempt === null) return SUPERSEDED;\n  const next = isLoss`,
     ]),
   },
   {
