@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LogIndex, Term } from '../../../src/raft/core/types.ts';
 import { Archive } from '../../../src/scheduler/state/archive.ts';
-import { bodyKey, recordOfSegment, roughBytes } from '../../../src/scheduler/state/archive-format.ts';
+import {
+  bodyKey,
+  decodeSegmentIndex,
+  encodeSegment,
+  recordOfSegment,
+  roughBytes,
+} from '../../../src/scheduler/state/archive-format.ts';
 import { ArchiveIndex } from '../../../src/scheduler/state/archive-index.ts';
 import { decodeRows, encodeRows } from '../../../src/scheduler/state/candidate-rows.ts';
 import { IdIndex } from '../../../src/scheduler/state/id-index.ts';
@@ -287,6 +293,14 @@ describe('records', () => {
     const task = driver.task('a');
     assert.equal(currentAttempt(task)?.node, 'n1');
     assert.equal(currentAttempt({ ...task, attempts: [] }), null);
+  });
+
+  it('in a segment whose status no version knows count as failed, and a segment of none begins at index 0', () => {
+    const index = new TextEncoder().encode('7\n[[1,"a",99,5,0]]');
+    assert.deepEqual(decodeSegmentIndex(index), [
+      { seq: 1, id: 'a', status: 'failed', finishedAt: 5, key: null },
+    ]);
+    assert.equal(new TextDecoder().decode(encodeSegment([], []).index), '0\n[]');
   });
 
   it('of candidates keep what is known of reservations and speed, and what is not', () => {
