@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { LogIndex, NodeId, SnapshotMeta, Term } from '../../src/raft/core/types.ts';
+import type { KvStore } from '../../src/raft/storage/kv-store.ts';
 import type { TaskRequest, TaskResult } from '../../src/api/tasks.ts';
 import { encodeEntry } from '../../src/scheduler/state/ops.ts';
 import type { NewTask, Op, OpResult } from '../../src/scheduler/state/ops.ts';
@@ -136,7 +137,7 @@ export async function restoreMachine(
   index: number,
   term: number,
   chunks: readonly Uint8Array[],
-  kv: MemoryKv,
+  kv: Pick<KvStore, 'get' | 'iterate' | 'rangeSync' | 'view'>,
 ): Promise<void> {
   const meta: SnapshotMeta = {
     index: index as LogIndex,
