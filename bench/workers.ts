@@ -93,7 +93,9 @@ try {
   );
   await eventually('all are ready', async () => {
     const { nodes } = await cluster.getAny<{ nodes: readonly NodeView[] }>('/v1/nodes');
-    return nodes.filter(({ status }) => status === 'ready').length >= WORKERS;
+    const ready = nodes.filter(({ status }) => status === 'ready').length;
+    if (ready >= WORKERS) return true;
+    throw new Error(`${ready} are ready, ${welcomed} were welcomed, ${closed} lost, ${refusals} refused`);
   });
   await wait(5_000);
   const pids = cluster.nodes.map(({ id }) => [id, cluster.pid(id)] as const);
@@ -111,7 +113,7 @@ try {
         connected: welcomed - closed,
         lost: closed,
         ...{ refusals, last_refusal: lastRefusal },
-        cpu_percent: Object.fromEntries(percent),
+        cpu_percent: Object.fromEntries(percent) as Record<string, number>,
         same_master: (await cluster.master()) === master,
       },
     }),

@@ -23,9 +23,10 @@ export class Killer {
   /** Until {@link stop}; then everything runs again. */
   async run(): Promise<void> {
     const restarting: Promise<void>[] = [];
-    while (!this.#over) {
+    while (!this.#isOver()) {
       await wait(this.#about(PAUSE_MS));
-      if (!this.#over) restarting.push(this.#strike());
+      if (this.#isOver()) break;
+      restarting.push(this.#strike());
     }
     await Promise.all(restarting);
     this.#startAll();
@@ -33,6 +34,11 @@ export class Killer {
 
   stop(): void {
     this.#over = true;
+  }
+
+  /** A call, because it changes while one waits. */
+  #isOver(): boolean {
+    return this.#over;
   }
 
   async #strike(): Promise<void> {
