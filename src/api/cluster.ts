@@ -1,5 +1,6 @@
 import type { FileBytes, TaskFilesView } from './task-files.ts';
 import type { AuditLine } from './audit.ts';
+import type { Peers } from './peers.ts';
 import type { Schedules } from './schedules.ts';
 import type {
   EventMessage,
@@ -27,7 +28,7 @@ export interface SubmitItem {
  * How the web layer meets the cluster: one server as seen from its own HTTP routes. Failures are thrown as
  * ApiError (errors.ts). Calls marked (master) throw NO_LEADER on any other node: the web layer forwards them.
  */
-export interface Cluster extends Schedules {
+export interface Cluster extends Schedules, Peers {
   readonly nodeId: string;
 
   /** Who leads, as far as this node knows; `address` is host:port of its configured peer entry. */

@@ -24,6 +24,10 @@ const OUTPUT_CHARS_MAX = 2 * 1024 * 1024;
 /** Attempts a node may hold (running, and ended but not yet recorded). */
 const HELD_MAX = 1_000_000;
 
+/** More servers than any sensible cluster has. */
+const SERVERS_MAX = 100;
+const ADDRESS = /^[^\s/]{1,300}:[0-9]{1,5}$/;
+
 type Fields = Record<string, unknown>;
 
 function fail(what: string): never {
@@ -220,6 +224,13 @@ export function parseWorkerMessage(value: unknown): WorkerToMaster {
   return value as WorkerToMaster;
 }
 
+function serverList(fields: Fields): void {
+  if (fields['servers'] === undefined) return;
+  for (const server of list(fields, 'servers', SERVERS_MAX)) {
+    if (typeof server !== 'string' || !ADDRESS.test(server)) fail('servers must hold HOST:PORT only');
+  }
+}
+
 function runSpec(fields: Fields): void {
   const spec = fieldsOf(fields['spec'], 'spec');
   textOrNull(spec, 'script', LONG_TEXT_CHARS_MAX);
@@ -270,6 +281,7 @@ export function parseMasterMessage(value: unknown): MasterToWorker {
         attemptRef(verdict);
         oneOf(verdict, 'verdict', ['keep', 'kill']);
       }
+      serverList(fields);
       break;
     case 'redirect':
       text(fields, 'self');
@@ -283,6 +295,7 @@ export function parseMasterMessage(value: unknown): MasterToWorker {
     case 'heartbeatAck':
       whole(fields, 'seq');
       taskIds(fields, 'forget');
+      serverList(fields);
       break;
     case 'run':
       attemptRef(fields);

@@ -120,6 +120,8 @@ export type MasterToWorker =
       readonly leader: string;
       readonly term: number;
       readonly verdicts: readonly (AttemptRef & { readonly verdict: 'keep' | 'kill' })[];
+      /** host:port of every server there is now; absent: an older master does not tell. */
+      readonly servers?: readonly string[];
     }
   /** Not the master. `leader`: its id if known; dial the configured address where that id answered. */
   | {
@@ -136,6 +138,8 @@ export type MasterToWorker =
       readonly seq: number;
       /** Of the tasks named in `kept`, those that the cluster does not keep any more: their output is to go, too. */
       readonly forget?: readonly string[];
+      /** As in the welcome, once they have changed. */
+      readonly servers?: readonly string[];
     }
   /** Start it, unless the token is known here already. `number`: the attempt's number, for CLB_ATTEMPT. */
   | (AttemptRef & { readonly kind: 'run'; readonly number: number; readonly spec: RunSpec })

@@ -30,14 +30,29 @@ export interface ReadyMessage {
   readonly kind: 'ready';
 }
 
-export type SupervisedMessage = FaultMessage | ReadyMessage;
+/** What a node tells the supervisor that ends for good, in order: it is not to be started again, the others go on. */
+export interface RetiredMessage {
+  readonly kind: 'retired';
+  readonly message: string;
+}
+
+/** A reason to end in order, and for good. */
+export class Retirement {
+  readonly message: string;
+
+  constructor(message: string) {
+    this.message = message;
+  }
+}
+
+export type SupervisedMessage = FaultMessage | ReadyMessage | RetiredMessage;
 
 export function isSupervisedMessage(value: unknown): value is SupervisedMessage {
   return (
     typeof value === 'object' &&
     value !== null &&
     'kind' in value &&
-    (value.kind === 'fault' || value.kind === 'ready')
+    (value.kind === 'fault' || value.kind === 'ready' || value.kind === 'retired')
   );
 }
 

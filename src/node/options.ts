@@ -54,8 +54,10 @@ export interface ServerOptions extends ListenOptions, ExecutorOptions {
   /** Every voter with this server among them; empty where `join` is given. */
   readonly peers: readonly PeerAddress[];
   readonly leaderExecutes: LeaderExecutes;
-  /** A server of a running cluster to ask for membership; null: `peers` is the first configuration. */
-  readonly join: HostPort | null;
+  /** Servers of a running cluster to be added to; empty: `peers` is the first configuration. */
+  readonly join: readonly HostPort[];
+  /** With `join`: it stays a learner, without a vote. */
+  readonly learner: boolean;
   /** Port named in the log lines of tasks that did not come through a client node. */
   readonly clientPort: number;
   /** Tasks not yet final; beyond it submits get 429. Counts while this server is the master. */

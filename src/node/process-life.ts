@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { NodeFault } from './faults.ts';
+import { NodeFault, Retirement } from './faults.ts';
 import type { SupervisedMessage } from './faults.ts';
 import { trimHeapAfterStart } from './heap-trim.ts';
 
@@ -15,8 +15,8 @@ export interface RunnableNode {
 
 /** Resolves, once, with the first reason to end: a signal, the supervisor gone, or a fault the node found in itself. */
 export class EndOfLife {
-  readonly reached: Promise<string | NodeFault>;
-  #resolve: (reason: string | NodeFault) => void = () => undefined;
+  readonly reached: Promise<string | NodeFault | Retirement>;
+  #resolve: (reason: string | NodeFault | Retirement) => void = () => undefined;
 
   constructor() {
     this.reached = new Promise((resolve) => {
@@ -24,7 +24,7 @@ export class EndOfLife {
     });
   }
 
-  end(reason: string | NodeFault): void {
+  end(reason: string | NodeFault | Retirement): void {
     this.#resolve(reason);
   }
 }
@@ -52,7 +52,7 @@ export async function runNode(create: () => RunnableNode, endOfLife: EndOfLife, 
   trimHeapAfterStart();
 
   let node: RunnableNode | null = null;
-  let reason: string | NodeFault;
+  let reason: string | NodeFault | Retirement;
   try {
     node = create();
     const started = node.start().then(() => tellSupervisor({ kind: 'ready' }));
@@ -68,7 +68,12 @@ export async function runNode(create: () => RunnableNode, endOfLife: EndOfLife, 
     tellSupervisor({ kind: 'fault', code: reason.code, message: reason.message, restart: reason.restart });
     throw reason;
   }
-  log.info({ reason }, 'ending in order');
+  if (reason instanceof Retirement) {
+    log.warn(reason.message);
+    tellSupervisor({ kind: 'retired', message: reason.message });
+  } else {
+    log.info({ reason }, 'ending in order');
+  }
   const timer = setTimeout(() => {
     log.warn(`still not done after ${STOP_TIMEOUT_MS} ms: ending anyway`);
     process.exit(0);

@@ -22,7 +22,12 @@ import type { ApplyResult } from '../scheduler/state/ops.ts';
 import { TaskMachine } from '../scheduler/task-machine.ts';
 import type { NodeMetrics } from '../web/metrics.ts';
 import { Worker } from '../worker/worker.ts';
+import type { PeersView } from '../api/peers.ts';
+import { parsePeerAddress } from '../raft/transport/transport-settings.ts';
 import { clusterIdOf } from './cluster-id.ts';
+import { NodeFault } from './faults.ts';
+import { askForMembers, askToBeAdded } from './join.ts';
+import type { JoinOptions } from './join.ts';
 import { advertised, formatAddress } from './http-host.ts';
 import type { ServerOptions } from './options.ts';
 
@@ -36,6 +41,10 @@ export interface ServerCoreDeps {
   readonly dial: Dial;
   /** null: fault injection is off. */
   readonly fault: AssignmentFault | null;
+  /** The process is ending: nothing is to be waited for any more. */
+  readonly signal: AbortSignal;
+  /** This server is no member of the cluster any more. */
+  readonly onRemoved: () => void;
   /** Storage can't be relied on, or an invariant is broken: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -51,6 +60,7 @@ export class ServerCore {
   readonly #cluster: ServerCluster;
   readonly #worker: Worker;
   readonly #stopAccepting: () => void;
+  readonly #ending = new AbortController();
 
   private constructor(
     raft: RaftNode<ApplyResult>,
@@ -103,6 +113,7 @@ export class ServerCore {
     });
     const stopAccepting = upgrades.handle(LINK_PROTOCOL, (socket) => master.acceptLink(masterLink(socket)));
     const worker = createWorker(deps);
+    raft.onConfigured((config) => worker.learnServers(Object.values(config.addresses ?? {})));
     cluster.start();
     master.start();
     raft.start();
@@ -113,11 +124,33 @@ export class ServerCore {
       await core.#crashCoordination();
       throw error;
     }
+    if (options.join.length > 0) core.#join(deps);
     return core;
+  }
+
+  /** Asks to be added until this server is what it wants to be: after a restart it is at once. */
+  #join(deps: ServerCoreDeps): void {
+    const { id, learner, join } = deps.options;
+    const isDone = (): boolean => {
+      const { voters, learners } = this.#raft.status().config;
+      return voters.includes(id as NodeId) || (learner && learners.includes(id as NodeId));
+    };
+    if (isDone()) return;
+    const given = join.map(formatAddress);
+    const servers = (): readonly string[] => {
+      const { addresses = {} } = this.#raft.status().config;
+      const others = Object.entries(addresses).filter(([other]) => other !== id);
+      return [...new Set([...given, ...others.map(([, address]) => address)])];
+    };
+    const signal = AbortSignal.any([deps.signal, this.#ending.signal]);
+    askToBeAdded(servers, isDone, joinOptions(deps, signal)).catch((error: unknown) => {
+      if (!signal.aborted) deps.onFatal(error);
+    });
   }
 
   /** In order: running tasks are given back while there is a master to take them, then the lead is handed over. */
   async stop(): Promise<void> {
+    this.#ending.abort();
     await this.#worker.stop();
     this.#stopAccepting();
     await this.#raft.stop();
@@ -127,6 +160,7 @@ export class ServerCore {
 
   /** As a crash: nothing is flushed, sent or handed over; running tasks are killed. */
   async crash(): Promise<void> {
+    this.#ending.abort();
     await Promise.all([this.#crashCoordination(), this.#worker.crash()]);
   }
 
@@ -144,9 +178,21 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
   const kv = await LevelKv.open(folder);
   const id = options.id as NodeId;
   // Fixed by the first start. A server whose flags name other servers by now is of the same cluster still.
-  const clusterId = storedIdentity(kv)?.clusterId ?? clusterIdOf(options.peers);
+  const stored = storedIdentity(kv)?.clusterId ?? null;
+  const members = stored === null && options.join.length > 0 ? await membersToJoin(deps, kv) : null;
+  const clusterId = stored ?? members?.clusterId ?? clusterIdOf(options.peers);
   const others = options.peers.filter((peer) => peer.id !== options.id);
-  return RaftNode.open<ApplyResult>({
+  const transport = new HttpTransport({
+    clusterId,
+    self: id,
+    peers: new Map(others.map((peer) => [peer.id as NodeId, { host: peer.host, port: peer.port }])),
+    router: upgrades,
+    token: options.token,
+    timers: systemTimers,
+    log,
+    dial: deps.dial,
+  });
+  const raft = await RaftNode.open<ApplyResult>({
     id,
     clusterId,
     bootstrap: {
@@ -154,23 +200,16 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
       learners: [],
       addresses: givenAddresses(options),
     },
+    addresses: givenAddresses(options),
     kv,
-    transport: new HttpTransport({
-      clusterId,
-      self: id,
-      peers: new Map(others.map((peer) => [peer.id as NodeId, { host: peer.host, port: peer.port }])),
-      router: upgrades,
-      token: options.token,
-      timers: systemTimers,
-      log,
-      dial: deps.dial,
-    }),
+    transport,
     machine,
     timers: systemTimers,
     random: (boundExclusive) => randomInt(boundExclusive),
     diskFreeBytes: () => diskFreeBytes(folder),
     log,
     onFatal: deps.onFatal,
+    onRemoved: deps.onRemoved,
     metrics: {
       flushed: (seconds) => metrics.raftFsync(seconds),
       committed: (seconds) => metrics.raftCommit(seconds),
@@ -178,6 +217,20 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
       snapshotTaken: (seconds, bytes) => log.info({ seconds, bytes }, 'snapshot taken'),
     },
   });
+  if (options.join.length > 0 && raft.status().config.voters.length === 0) {
+    // Its own log does not say yet who the others are.
+    const { clusterId: found, peers } = members ?? (await membersToJoin(deps, raft));
+    if (found !== clusterId) {
+      await raft.crash();
+      const message = `the data folder is of cluster ${clusterId}, the servers of --join are of ${found}: give this server an empty --data`;
+      throw new NodeFault('CONFIG', message);
+    }
+    for (const peer of peers) {
+      const address = peer.address === null ? null : parsePeerAddress(peer.address);
+      if (address !== null) transport.setPeer(peer.id as NodeId, address);
+    }
+  }
+  return raft;
 }
 
 /** host:port of the servers that the command line names, by id. */
@@ -185,12 +238,37 @@ function givenAddresses(options: ServerOptions): Readonly<Record<string, string>
   return Object.fromEntries(options.peers.map((peer) => [peer.id, formatAddress(peer)]));
 }
 
+/** @throws NodeFault, or the signal's reason; what was opened is closed then */
+async function membersToJoin(
+  deps: ServerCoreDeps,
+  opened: { close(): Promise<void> } | { crash(): Promise<void> },
+): Promise<PeersView> {
+  try {
+    return await askForMembers(deps.options.join.map(formatAddress), joinOptions(deps, deps.signal));
+  } catch (error) {
+    await ('crash' in opened ? opened.crash() : opened.close());
+    throw error;
+  }
+}
+
+function joinOptions({ options, log }: ServerCoreDeps, signal: AbortSignal): JoinOptions {
+  const told = { info: (line: string) => log.info(line), warn: (line: string) => log.warn(line) };
+  return {
+    id: options.id,
+    address: advertised(options),
+    learner: options.learner,
+    token: options.token,
+    log: told,
+    signal,
+  };
+}
+
 function createWorker({ options, writeLine, log, onFatal, dial }: ServerCoreDeps): Worker {
   return new Worker({
     id: options.id,
     role: 'server',
     address: advertised(options),
-    servers: options.peers.map(formatAddress),
+    servers: (options.peers.length > 0 ? options.peers : options.join).map(formatAddress),
     slots: options.slots,
     labels: options.labels,
     dataDir: options.dataDir,

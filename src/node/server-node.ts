@@ -6,7 +6,7 @@ import { createServerApp } from '../web/server-app.ts';
 import type { WebApp } from '../web/server-app.ts';
 import { stopNodeByHttp } from '../web/stop-node.ts';
 import type { NodeReach } from '../web/stop-node.ts';
-import { NodeFault, storageFault } from './faults.ts';
+import { NodeFault, Retirement, storageFault } from './faults.ts';
 import { InjectedFaults } from './injected-faults.ts';
 import { createGuard, formatAddress, HttpHost } from './http-host.ts';
 import { createLines } from './lines.ts';
@@ -32,6 +32,8 @@ export class ServerNode implements RunnableNode {
   readonly #faults: InjectedFaults | null;
   readonly #host: HttpHost;
   #core: ServerCore | null = null;
+  /** Ends what waits for others before this server can take part. */
+  readonly #ending = new AbortController();
 
   /** @throws NodeFault where the options contradict themselves or each other */
   constructor(options: ServerOptions, log: Logger, life: EndOfLife) {
@@ -90,6 +92,7 @@ export class ServerNode implements RunnableNode {
   }
 
   async stop(): Promise<void> {
+    this.#ending.abort();
     await this.#core?.stop();
     this.#metrics.stop();
     this.#app.close();
@@ -108,22 +111,35 @@ export class ServerNode implements RunnableNode {
         upgrades: this.#host.upgrades,
         dial: this.#cut.dial,
         fault: this.#faults,
+        signal: this.#ending.signal,
+        onRemoved: () => this.#life.end(new Retirement(removedLine(this.#options.id))),
         onFatal: (error) => this.#life.end(storageFault(error, dataDir)),
       });
     } catch (error) {
+      if (this.#ending.signal.aborted) return;
       throw storageFault(error, dataDir);
     }
   }
 }
 
+function removedLine(id: string): string {
+  return (
+    `${id} was removed from the cluster: it gives back its tasks and ends, and must not be started again; ` +
+    'to bring this machine back, use a new --id and an empty --data folder'
+  );
+}
+
 function checkPeers(options: ServerOptions): void {
-  if (options.join !== null) {
-    throw new NodeFault(
-      'CONFIG',
-      '--join: the members of a cluster are fixed by its first start in this release; list them all with --peers',
-    );
-  }
   const ids = options.peers.map((peer) => peer.id);
+  if (options.join.length > 0) {
+    if (ids.length > 0) {
+      throw new NodeFault(
+        'CONFIG',
+        '--join and --peers exclude each other: a server that joins learns who the others are',
+      );
+    }
+    return;
+  }
   if (!ids.includes(options.id)) {
     throw new NodeFault(
       'CONFIG',

@@ -12,6 +12,11 @@ export interface RaftNodeOptions<Result> {
   readonly clusterId: string;
   /** Who takes part at the very first start; of no effect once anything is stored. Empty for a server that joins. */
   readonly bootstrap: Configuration;
+  /**
+   * host:port of members by the word of whoever started this server: once it leads, it writes them down where the
+   * configuration has none or others.
+   */
+  readonly addresses?: Readonly<Record<string, string>>;
   /** Owned by the node from now on: closed by `stop`, `crash`, and when `open` fails. */
   readonly kv: KvStore;
   /** Owned by the node from now on. */

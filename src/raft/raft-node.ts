@@ -3,6 +3,8 @@
  * is in node/, and comes back here as an input. Nothing here awaits between an input and its effects.
  */
 import type { Consensus, ProposeResult, ReadBarrierResult, RoleChange } from './consensus.ts';
+import { withAddresses } from './core/configuration.ts';
+import { sameConfiguration } from './core/membership.ts';
 import { RaftCore } from './core/raft-core.ts';
 import type {
   Configuration,
@@ -19,6 +21,8 @@ import type {
   Term,
 } from './core/types.ts';
 import { DiskWatch } from './node/disk-watch.ts';
+import { MembershipChanges } from './node/membership-changes.ts';
+import type { AddMember, MembershipResult } from './node/membership-changes.ts';
 import { createParts } from './node/parts.ts';
 import type { Parts } from './node/parts.ts';
 import { isStopped } from './node/snapshot-writer.ts';
@@ -55,6 +59,9 @@ export class RaftNode<Result> implements Consensus<Result> {
   #isInstalling = false;
   /** What the transport and the listeners were last told of who takes part. */
   #told: { readonly config: Configuration; readonly isCommitted: boolean } | null = null;
+  readonly #membership: MembershipChanges;
+  /** The term in which the addresses were looked after. */
+  #addressedTerm = 0;
   readonly #configListeners = new Set<ConfigurationListener>();
   #ending: Promise<void> | null = null;
   /** The commit index when followers were last told. */
@@ -80,6 +87,7 @@ export class RaftNode<Result> implements Consensus<Result> {
         fail: (error) => this.#fail(error),
       },
     );
+    this.#membership = this.#createMembership();
     this.#diskWatch = options.diskFreeBytes === undefined ? null : this.#watchDisk(options.diskFreeBytes);
   }
 
@@ -101,6 +109,10 @@ export class RaftNode<Result> implements Consensus<Result> {
       await kv.close();
       throw error;
     }
+  }
+
+  get clusterId(): string {
+    return this.#options.clusterId;
   }
 
   /** Begins to talk and to tick. */
@@ -153,6 +165,19 @@ export class RaftNode<Result> implements Consensus<Result> {
     return result;
   }
 
+  /**
+   * Adds a server: it receives the log without a vote, and gets one as soon as it has caught up. Resolves when that is
+   * committed. Repeating it is harmless, and goes on where it was left.
+   */
+  addMember(member: AddMember): Promise<MembershipResult> {
+    return this.#membership.add(member);
+  }
+
+  /** Removes a server, this one too; resolves when it is committed. Its id can't be used again. */
+  removeMember(id: NodeId): Promise<MembershipResult> {
+    return this.#membership.remove(id);
+  }
+
   readBarrier({ lazy = false }: { readonly lazy?: boolean } = {}): Promise<ReadBarrierResult> {
     if (this.#life !== 'running') return Promise.resolve({ kind: 'notLeader', leader: null });
     return this.#parts.barriers.wait(lazy);
@@ -192,13 +217,14 @@ export class RaftNode<Result> implements Consensus<Result> {
 
   quorumReachable(): boolean {
     const { voters } = this.#core.status().config;
-    const contacts = this.#options.transport.lastContactMs();
-    let reachable = 0;
-    for (const voter of voters) {
-      const silentMs = voter === this.#options.id ? 0 : (contacts.get(voter) ?? Infinity);
-      if (silentMs <= this.#settings.contactMs) reachable += 1;
-    }
+    const reachable = voters.filter((voter) => this.#isReachable(voter)).length;
     return this.#life === 'running' && reachable * 2 > voters.length;
+  }
+
+  #isReachable(id: NodeId): boolean {
+    if (id === this.#options.id) return true;
+    const silentMs = this.#options.transport.lastContactMs().get(id) ?? Infinity;
+    return silentMs <= this.#settings.contactMs;
   }
 
   lastContactMs(): ReadonlyMap<NodeId, number | null> {
@@ -238,6 +264,37 @@ export class RaftNode<Result> implements Consensus<Result> {
     if (this.#parts.commands.count + this.#parts.configs.count < this.#settings.waitingProposalsMax)
       return null;
     return { kind: 'overloaded', limit: 'waitingProposalsMax' };
+  }
+
+  #createMembership(): MembershipChanges {
+    const { id, timers, log, transport } = this.#options;
+    const { catchUpMs, contactMs, electionMs, configCommitMs } = this.#settings;
+    return new MembershipChanges({
+      ...{ self: id, timers, log, catchUpMs, contactMs, roundMs: electionMs, commitMs: configCommitMs },
+      status: () => this.#core.status(),
+      silentMs: (member) => transport.lastContactMs().get(member) ?? null,
+      propose: (config) => this.proposeConfig(config),
+      probe: (member, address) => transport.probe?.(member, address) ?? Promise.resolve(null),
+    });
+  }
+
+  /**
+   * A new leader, once nothing of earlier terms can follow, writes the addresses it was started with into the configuration
+   * where that has none yet (stored by a version that kept none) or others (the servers were moved).
+   */
+  #keepAddresses(): void {
+    const { addresses } = this.#options;
+    if (addresses === undefined || this.#core.role !== 'leader') return;
+    const term = this.#core.currentTerm;
+    if (this.#appliedTerm !== term || this.#addressedTerm === term) return;
+    this.#addressedTerm = term;
+    const config = this.#core.configuration;
+    const wanted = withAddresses(config, addresses);
+    if (sameConfiguration(config, wanted)) return;
+    void this.proposeConfig(wanted).then((result) => {
+      if (result.kind === 'applied')
+        this.#options.log.info('raft: the addresses of the servers are written down');
+    });
   }
 
   #watchDisk(freeBytes: () => Promise<number>): DiskWatch {
@@ -382,6 +439,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     const isSnapshotDue = this.#parts.snapshots.applied(entries, bytes);
     this.#input({ kind: 'applied', index: through });
     if (isSnapshotDue) void this.takeSnapshot();
+    this.#keepAddresses();
   }
 
   /** Puts a received snapshot in force. @returns false if it is not newer than what is committed here by now */

@@ -16,6 +16,10 @@ export interface RaftSettings {
   readonly readBarrierMs: number;
   /** How long `stop` waits for another server to take the lead. */
   readonly transferMs: number;
+  /** A server that is added must have the log within this time to get its vote; else it stays a learner. */
+  readonly catchUpMs: number;
+  /** A membership change that is not committed after this time has an unknown outcome. */
+  readonly configCommitMs: number;
 
   /** One append message carries at most this many payload bytes, or one entry. */
   readonly messageBytesMax: number;
@@ -62,6 +66,8 @@ export const RAFT_DEFAULTS: RaftSettings = {
   contactMs: 800,
   readBarrierMs: 1_000,
   transferMs: 1_000,
+  catchUpMs: 50_000,
+  configCommitMs: 5_000,
   messageBytesMax: 512 * 1024,
   inflightMessagesMax: 64,
   inflightBytesMax: 4 * 1024 * 1024,

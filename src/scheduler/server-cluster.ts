@@ -17,9 +17,11 @@ import type {
   StateQuery,
   StateView,
 } from '../api/views.ts';
+import type { AddPeerRequest, PeersView, SnapshotView } from '../api/peers.ts';
 import type { Consensus, RoleChange } from '../raft/consensus.ts';
 import type { Entry, LogIndex, NodeId } from '../raft/core/types.ts';
 import { auditLines } from './audit.ts';
+import type { MembershipChange } from '../raft/membership.ts';
 import { EventRing } from './event-ring.ts';
 import { IdMaker } from './ids.ts';
 import type { MasterClock } from './master/clock.ts';
@@ -28,6 +30,7 @@ import { openFile, taskFilesView } from './master/files.ts';
 import { readOutput } from './master/output.ts';
 import type { OutputOptions } from './master/output.ts';
 import { throwIfRefused } from './op-refusal.ts';
+import { PeerBook } from './peer-book.ts';
 import { ScheduleBook } from './schedule-book.ts';
 import { decodeEntry } from './state/ops.ts';
 import type { ApplyResult, Op } from './state/ops.ts';
@@ -51,7 +54,7 @@ interface LeadershipTransfer {
 
 export interface ServerClusterOptions {
   readonly nodeId: string;
-  readonly consensus: Consensus<ApplyResult> & LeadershipTransfer;
+  readonly consensus: Consensus<ApplyResult> & LeadershipTransfer & Partial<MembershipChange>;
   readonly machine: TaskMachine;
   readonly master: Master;
   readonly clock: MasterClock;
@@ -66,6 +69,7 @@ export class ServerCluster implements Cluster {
   readonly #options: ServerClusterOptions;
   readonly #submitter: Submitter;
   readonly #schedules: ScheduleBook;
+  readonly #peers: PeerBook;
   readonly #ring = new EventRing();
   readonly #history: StateHistory;
   readonly #waiters = new TaskWaiters();
@@ -86,6 +90,7 @@ export class ServerCluster implements Cluster {
       termOf: (index) => consensus.entries(index as LogIndex, index as LogIndex)[0]?.term ?? null,
       pause: () => new Promise((resolve) => clock.soon(resolve)),
     });
+    this.#peers = new PeerBook(options);
   }
 
   /** Begins to follow the consensus and the state machine; before {@link Master.start}, so that events come in order. */
@@ -238,6 +243,22 @@ export class ServerCluster implements Cluster {
     throw cannotLead('timed_out', `${to} did not take the lead in time, ${leads}`);
   }
 
+  peers(): PeersView {
+    return this.#peers.view();
+  }
+
+  addPeer(id: string, request: AddPeerRequest): Promise<PeersView> {
+    return this.#peers.add(id, request);
+  }
+
+  removePeer(id: string): Promise<PeersView> {
+    return this.#peers.remove(id);
+  }
+
+  takeSnapshot(): Promise<SnapshotView> {
+    return this.#peers.takeSnapshot();
+  }
+
   async readBarrier(): Promise<void> {
     const result = await this.#options.consensus.readBarrier();
     if (result.kind === 'ready') return;
@@ -332,7 +353,11 @@ export class ServerCluster implements Cluster {
   nodes(): readonly NodeView[] {
     const { machine, master } = this.#options;
     const eligible = master.eligibleNodes();
-    return [...machine.state.nodes.values()].map((record) => this.#nodeView(record, eligible));
+    // A server that was removed is of no interest once it is gone.
+    const removed = new Set<string>(this.#options.consensus.status().config.removed);
+    return [...machine.state.nodes.values()]
+      .filter(({ id, role, up }) => up || role !== 'server' || !removed.has(id))
+      .map((record) => this.#nodeView(record, eligible));
   }
 
   #nodeView(record: NodeRecord, eligibleNodes: ReadonlySet<string>): NodeView {

@@ -1,5 +1,6 @@
 import { isFinal } from '../api/tasks.ts';
 import type { AuditLine } from '../api/audit.ts';
+import type { AddPeerRequest, PeersView, SnapshotView } from '../api/peers.ts';
 import type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 import type { TaskFilesView } from '../api/task-files.ts';
 import type {
@@ -25,7 +26,7 @@ import { subscribe, type SubscribeOptions } from './event-stream.ts';
 import { listFiles, readFile } from './files.ts';
 import { readOutput, type OutputOptions } from './output.ts';
 import { pause } from './pause.ts';
-import { jsonOf, ServerPool, type Patience, type PoolAnswer } from './server-pool.ts';
+import { jsonOf, ServerPool, type Patience, type PoolAnswer, type PoolRequest } from './server-pool.ts';
 import { Submitter, type BatchOptions, type SubmitOptions } from './submitter.ts';
 import { abortReason, type Transport } from './transport.ts';
 import { SharedWaits, type TaskOutcome } from './waits.ts';
@@ -72,6 +73,9 @@ export type ServerRaft =
     };
 
 const TIMEOUT_MS = 10_000;
+/** A new server is brought up to date before it is answered. */
+const ADD_PEER_MS = 75_000;
+const SNAPSHOT_MS = 60_000;
 const RETRY_MS = 10_000;
 const HOPELESS_MS = 2_000;
 const OUTAGE_MS = 300_000;
@@ -303,6 +307,61 @@ export class ClbClient {
    */
   transferLeadership(to: string, options: CallOptions = {}): Promise<LeadView> {
     return this.#post<LeadView>('/v1/raft/transfer', { to }, 'always', options);
+  }
+
+  /** Who takes part in consensus, as one server knows it: the one named (an address as given), else any that answers. */
+  async peers(server?: string, options: CallOptions = {}): Promise<PeersView> {
+    const request = {
+      method: 'GET',
+      path: '/v1/raft/peers',
+      repeat: 'always',
+      signal: options.signal,
+    } as const;
+    return jsonOf(await this.#askOne(server, request)) as PeersView;
+  }
+
+  /**
+   * Adds a server that runs already; resolves once it has its vote, or takes part as a learner. Twice is the same as once.
+   * @throws ClbError CONFLICT with `details.reason`: see docs/http-api.md
+   */
+  async addPeer(id: string, request: AddPeerRequest, options: CallOptions = {}): Promise<PeersView> {
+    const answer = await this.#pool.request({
+      method: 'POST',
+      path: `/v1/raft/peers/${encodeURIComponent(id)}`,
+      body: JSON.stringify(request),
+      repeat: 'always',
+      signal: options.signal,
+      timeoutMs: ADD_PEER_MS,
+    });
+    return jsonOf(answer) as PeersView;
+  }
+
+  /** Removes a server, the master too; resolves once it is committed. Its id can't be used again. */
+  async removePeer(id: string, options: CallOptions = {}): Promise<PeersView> {
+    const answer = await this.#pool.request({
+      method: 'DELETE',
+      path: `/v1/raft/peers/${encodeURIComponent(id)}`,
+      repeat: 'always',
+      signal: options.signal,
+    });
+    return jsonOf(answer) as PeersView;
+  }
+
+  /** Has one server take a snapshot and drop the log before it: the one named (an address as given), else any that answers. */
+  async takeSnapshot(server?: string, options: CallOptions = {}): Promise<SnapshotView> {
+    const request: PoolRequest = {
+      method: 'POST',
+      path: '/v1/raft/snapshot',
+      body: '{}',
+      repeat: 'always',
+      signal: options.signal,
+      timeoutMs: SNAPSHOT_MS,
+    };
+    return jsonOf(await this.#askOne(server, request)) as SnapshotView;
+  }
+
+  #askOne(server: string | undefined, request: PoolRequest): Promise<PoolAnswer> {
+    return server === undefined ? this.#pool.request(request) : this.#pool.ask(server, request);
   }
 
   /** Every given address asked at once, in the order given. */

@@ -21,6 +21,7 @@ export type {
   TaskView,
 } from '../api/tasks.ts';
 export { isFinal } from '../api/tasks.ts';
+export type { AddPeerRequest, PeersView, PeerView, SnapshotView } from '../api/peers.ts';
 export type { ScheduleRequest, ScheduleView } from '../api/schedules.ts';
 export type {
   ClusterEvent,

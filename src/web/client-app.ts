@@ -210,7 +210,7 @@ class Target {
   }
 }
 
-const SETTING_PATH = /^\/v1\/(nodes\/[^/]+\/drain|queue|raft\/transfer)$/;
+const SETTING_PATH = /^\/v1\/(nodes\/[^/]+\/drain|queue|raft\/transfer|raft\/peers\/[^/]+)$/;
 
 /** Reads, and what sets a thing to what it says. */
 function isRepeatable(req: IncomingMessage): boolean {

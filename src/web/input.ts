@@ -65,6 +65,12 @@ export function time(field: string, text: string): number {
   throw invalid([{ field, message: `${shortened(text)} is not ${wanted}` }]);
 }
 
+/** @throws ApiError INVALID where a body says anything though nothing is to be said */
+export function expectNothing(body: Buffer): void {
+  if (/^\s*(\{\s*\}\s*)?$/.test(body.toString('utf8'))) return;
+  throw invalid([{ field: 'body', message: 'nothing is expected here' }]);
+}
+
 /** A value as an error may show it: short, on one line, never a whole object. */
 export function shortened(value: unknown): string {
   if (Array.isArray(value)) return `an array of ${value.length}`;

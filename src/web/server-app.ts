@@ -4,6 +4,7 @@ import type { Cluster } from '../api/cluster.ts';
 import type { LogLines } from '../api/log.ts';
 import type { WebLog } from './answers.ts';
 import { mountClusterRoutes } from './cluster-routes.ts';
+import { mountPeerRoutes } from './peer-routes.ts';
 import { mountScheduleRoutes } from './schedule-routes.ts';
 import type { InjectFault, StopNode } from './cluster-routes.ts';
 import type { FaultControl } from './fault-routes.ts';
@@ -92,6 +93,7 @@ export function createServerApp(options: ServerAppOptions): ServerApp {
   };
   mountTaskRoutes(deps);
   mountClusterRoutes(deps);
+  mountPeerRoutes(deps);
   mountScheduleRoutes(deps);
   mountOpenApi(shell, options.version);
   const links = ['/logging', '/v1/tasks', '/v1/nodes', '/v1/queue', '/v1/raft', '/v1/docs'];

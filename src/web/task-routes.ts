@@ -8,7 +8,7 @@ import { TASK_STATUSES } from '../api/tasks.ts';
 import type { TaskListQuery, TaskStatus, TaskSummary, TaskView } from '../api/tasks.ts';
 import type { OutputStream } from '../api/views.ts';
 import { drained } from './drained.ts';
-import { duration, flag, invalid, queryOf, shortened, time, wholeNumber } from './input.ts';
+import { duration, expectNothing, flag, invalid, queryOf, shortened, time, wholeNumber } from './input.ts';
 import type { MasterGate } from './master-gate.ts';
 import type { WebShell } from './shell.ts';
 
@@ -154,9 +154,7 @@ async function command(
   const id = taskId(req);
   queryOf(req, []);
   const body = await deps.shell.bodies.read(req, res, LIMITS.bodyBytesMax);
-  if (!/^\s*(\{\s*\}\s*)?$/.test(body.toString('utf8'))) {
-    throw invalid([{ field: 'body', message: 'nothing is expected here' }]);
-  }
+  expectNothing(body);
   await deps.gate.call(req, res, {
     body: null,
     repeatable: () => false,

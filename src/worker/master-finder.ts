@@ -2,8 +2,9 @@
  * Finds the master among the configured servers and keeps looking until it is found.
  *
  * Any server may be asked. One that is not the master names the one it believes in, by id; ids are matched to the
- * configured addresses by where they answered before, and only configured addresses are ever dialed (what a peer calls
- * its address may mean nothing from here). Servers are asked one after another, but a silent one holds up the next only
+ * known addresses by where they answered before, and only known addresses are ever dialed: those given, and those that
+ * a master has named since (servers come and go; what they call their addresses may mean nothing from here, so the given ones
+ * stay). Servers are asked one after another, but a silent one holds up the next only
  * for FINDER.staggerMs: a machine that is gone does not refuse connections, it says nothing.
  */
 import type { Dial } from '../net/connection-cut.ts';
@@ -55,6 +56,8 @@ export class MasterFinder {
   /** Asked first. */
   #lastMaster: string | null = null;
   #search: AbortController | null = null;
+  /** Of servers that the master has named, without those given. */
+  #learned: readonly string[] = [];
   /** So that a lasting fault gives one line, not twenty a second. */
   #lastWarning = '';
 
@@ -68,6 +71,15 @@ export class MasterFinder {
     const search = new AbortController();
     this.#search = search;
     void this.#run(search);
+  }
+
+  /** The servers there are now, by the master's word. */
+  learn(servers: readonly string[]): void {
+    this.#learned = servers.filter((server) => !this.#options.servers.includes(server));
+  }
+
+  get #servers(): readonly string[] {
+    return [...this.#options.servers, ...this.#learned];
   }
 
   stop(): void {
@@ -118,7 +130,7 @@ export class MasterFinder {
   }
 
   #order(): string[] {
-    const servers = this.#options.servers;
+    const servers = this.#servers;
     // A random start spreads a thousand workers that lost their master at the same moment.
     const first = Math.floor(Math.random() * servers.length);
     const order = [...servers.slice(first), ...servers.slice(0, first)];
@@ -175,7 +187,7 @@ export class MasterFinder {
       case 'redirect': {
         this.#addressOf.set(message.self, address);
         const known = message.leader === null ? undefined : this.#addressOf.get(message.leader);
-        const named = this.#options.servers.find((server) => server === message.leaderAddress);
+        const named = this.#servers.find((server) => server === message.leaderAddress);
         return { kind: 'redirected', to: known ?? named ?? null };
       }
       case 'refuse':

@@ -255,7 +255,13 @@ export class Worker {
     };
   }
 
+  /** host:port of the servers there are now: asked from now on besides those given at the start. */
+  learnServers(servers: readonly string[]): void {
+    this.#finder.learn(servers);
+  }
+
   #welcomed(link: MasterLink, address: string, welcome: Welcome): void {
+    if (welcome.servers !== undefined) this.learnServers(welcome.servers);
     const connection: Connection = {
       link,
       port: hostAndPort(address).port,
@@ -379,6 +385,7 @@ export class Worker {
         return;
       case 'heartbeatAck':
         if (message.forget !== undefined) this.#executor.forget(message.forget);
+        if (message.servers !== undefined) this.learnServers(message.servers);
         this.#acknowledged(connection, message.seq);
         return;
       case 'kill':

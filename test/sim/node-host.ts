@@ -148,6 +148,8 @@ function settingsOf(weather: Weather): RaftSettings {
     contactMs: 4 * electionMs,
     readBarrierMs: 3 * electionMs,
     transferMs: 2 * electionMs,
+    catchUpMs: 2_000,
+    configCommitMs: 1_000,
     waitingProposalsMax: 1000,
     applySliceMs: 5,
     snapshotEveryEntries: snapshotEvery === 0 ? NEVER : snapshotEvery,

@@ -1,6 +1,7 @@
 /** A cluster in memory, for the routes: it keeps tasks, never runs them, and does what a test tells it to. */
 import { Readable } from 'node:stream';
 import type { AuditLine } from '../../src/api/audit.ts';
+import type { AddPeerRequest, PeersView, PeerView, SnapshotView } from '../../src/api/peers.ts';
 import { ApiError } from '../../src/api/errors.ts';
 import type { Cluster, SubmitItem } from '../../src/api/cluster.ts';
 import type { ScheduleRequest, ScheduleView } from '../../src/api/schedules.ts';
@@ -242,6 +243,44 @@ export class FakeCluster implements Cluster {
     if (!this.raft().voters.includes(to)) throw new ApiError('NOT_FOUND', `no voter ${to}`);
     if (to !== this.nodeId) await this.onTransfer(to);
     return { leader: to, term: to === this.nodeId ? 3 : 4 };
+  }
+
+  /** Those that were added besides the three there are. */
+  readonly added = new Map<string, PeerView>();
+  readonly removedPeers: string[] = [];
+  /** Called by addPeer and removePeer; may throw. */
+  onPeerChange: (id: string) => void = () => undefined;
+
+  peers(): PeersView {
+    const first = ['server1', 'server2', 'server3'].map((id, n): PeerView => ({
+      id,
+      address: `127.0.0.1:${3002 + n}`,
+      role: 'voter',
+    }));
+    const peers = [...first, ...this.added.values()].filter(({ id }) => !this.removedPeers.includes(id));
+    return { clusterId: 'c1', peers, removed: this.removedPeers };
+  }
+
+  async addPeer(id: string, { address, learner }: AddPeerRequest): Promise<PeersView> {
+    this.#master();
+    await Promise.resolve();
+    this.onPeerChange(id);
+    this.added.set(id, { id, address, role: learner === true ? 'learner' : 'voter' });
+    return this.peers();
+  }
+
+  async removePeer(id: string): Promise<PeersView> {
+    this.#master();
+    await Promise.resolve();
+    this.onPeerChange(id);
+    if (!this.peers().peers.some((peer) => peer.id === id))
+      throw new ApiError('NOT_FOUND', `no server ${id}`);
+    this.removedPeers.push(id);
+    return this.peers();
+  }
+
+  takeSnapshot(): Promise<SnapshotView> {
+    return Promise.resolve({ id: this.nodeId, index: this.index, term: 3, firstIndex: this.firstKept });
   }
 
   raft(): RaftView {

@@ -162,6 +162,8 @@ class Requests {
             : this.ids.at(-1);
         const id = dice.oneIn(2) && there !== undefined ? there : dice.pick(this.ids);
         target = target.replace(`{${name}}`, encodeURIComponent(id));
+        // What a server may be called is told in words.
+        if (path.startsWith('/v1/raft/peers/')) valid = null;
         continue;
       }
       if (!dice.oneIn(3)) continue;
@@ -275,6 +277,9 @@ function trouble(cluster: FakeCluster, dice: Dice): void {
   const fails = dice.oneIn(10);
   cluster.onSubmit = () => {
     if (fails) throw new ApiError(failure, 'made to fail');
+  };
+  cluster.onPeerChange = () => {
+    if (fails) throw new ApiError('CONFLICT', 'made to fail', { details: { reason: 'not_now' } });
   };
   cluster.onTransfer = () => {
     if (fails) throw new ApiError('CONFLICT', 'made to fail', { details: { reason: 'timed_out' } });

@@ -8,7 +8,6 @@ import {
   collectHostPorts,
   collectPeers,
   parseDuration,
-  parseHostPort,
   parseNodeId,
   parsePath,
   parsePort,
@@ -93,7 +92,8 @@ interface ServerFlags extends ListenFlags, ExecutorFlags {
   readonly id: string;
   readonly peers?: readonly PeerAddress[];
   readonly leaderExecutes: LeaderExecutes;
-  readonly join?: HostPort;
+  readonly join?: readonly HostPort[];
+  readonly learner?: true;
   readonly clientPort: number;
   readonly queueLimit: number;
   readonly keepFor: number;
@@ -113,7 +113,8 @@ export function addServer(program: Command, load: LoadNodeRuntime): void {
         .choices(['fallback', 'always', 'never'])
         .default('fallback'),
     )
-    .option('--join <host:port>', 'server of a running cluster to join', parseHostPort)
+    .option('--join <host:port,…>', 'servers of a running cluster: be added to it', collectHostPorts)
+    .option('--learner', 'with --join: have the log, but no vote')
     .option(
       '--queue-limit <n>',
       'tasks not yet done; beyond it submits are refused with 429',
@@ -137,7 +138,10 @@ export function addServer(program: Command, load: LoadNodeRuntime): void {
       `
 Example (the first of three; the others with their own id, port and folder):
   clb server --id server1 --port 3002 --data data/server1 \\
-      --peers server1=127.0.0.1:3002,server2=127.0.0.1:3004,server3=127.0.0.1:3005`,
+      --peers server1=127.0.0.1:3002,server2=127.0.0.1:3004,server3=127.0.0.1:3005
+
+One more, or one in the place of a lost one, while the others run:
+  clb server --id server4 --port 3007 --data data/server4 --join 127.0.0.1:3002,127.0.0.1:3004`,
     );
   onRun(server, async (context, command) => {
     const flags = command.opts<ServerFlags>();
@@ -147,7 +151,8 @@ Example (the first of three; the others with their own id, port and folder):
       ...executorOptions(flags),
       peers,
       leaderExecutes: flags.leaderExecutes,
-      join: flags.join ?? null,
+      join: flags.join ?? [],
+      learner: flags.learner ?? false,
       clientPort: flags.clientPort,
       queuedTasksMax: flags.queueLimit,
       retention: { ageMs: flags.keepFor, tasksMax: flags.keepTasks },
@@ -162,6 +167,10 @@ function checkedPeers(flags: ServerFlags): readonly PeerAddress[] {
   if (peers.length === 0 && flags.join === undefined) {
     throw usageError('give --peers (every server, this one included), or --join a running cluster');
   }
+  if (peers.length > 0 && flags.join !== undefined) {
+    throw usageError('give --peers or --join, not both: a server that joins learns who the others are');
+  }
+  if (flags.learner === true && flags.join === undefined) throw usageError('--learner goes with --join');
   if (peers.length > 0 && !peers.some(({ id }) => id === flags.id)) {
     throw usageError(
       `--peers must name this server too: ${flags.id} is not among ${peers.map(({ id }) => id).join(', ')}`,

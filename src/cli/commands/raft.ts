@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { PeersView } from '../../api/peers.ts';
 import type { RaftLogEntryView, RaftView } from '../../api/views.ts';
 import type { ServerRaft } from '../../sdk/client.ts';
 import { LIMITS } from '../../api/limits.ts';
@@ -25,7 +26,9 @@ Examples:
   clb raft --watch
   clb raft -o json | jq -r .leader
   clb raft log --from 100 --to 120
-  clb raft transfer server2`,
+  clb raft transfer server2
+  clb raft add server4 d.lan:3002
+  clb raft remove server1`,
     );
   const status = raft
     .command('status', { isDefault: true })
@@ -65,6 +68,75 @@ Examples:
     .addHelpText('after', '\nExample:\n  clb raft transfer server2 && clb raft');
   onRun(transfer, handOver);
   addRaftRecover(raft, load);
+  addMembership(raft);
+}
+
+function addMembership(raft: Command): void {
+  const add = raft
+    .command('add')
+    .summary('add a server, or give a learner its vote')
+    .description(
+      'Add a server that runs already (clb server --join), and wait until it has its vote. It gets the log first, at most for ' +
+        '50 s; if it has not caught up by then it stays a learner, and asking again goes on. Ids are never used twice.',
+    )
+    .argument('<id>', 'its name')
+    .argument('<host:port>', 'where the other servers reach it')
+    .option('--learner', 'let it have the log, but no vote')
+    .addHelpText('after', '\nExample:\n  clb raft add server4 d.lan:3002');
+  onRun(add, async (context, command) => {
+    const [id = '', address = ''] = command.args;
+    const learner = command.opts<{ learner?: true }>().learner ?? false;
+    const clb = await context.clb();
+    return showPeers(context, await clb.addPeer(id, { address, ...(learner ? { learner } : {}) }), id);
+  });
+  const remove = raft
+    .command('remove')
+    .summary('remove a server, the master too')
+    .description(
+      'Remove a server, and wait until that is committed. It gives back its tasks and ends; its id is never used again. ' +
+        'Refused where the servers left would have no majority within reach.',
+    )
+    .argument('<id>', 'its name, as in `clb raft`')
+    .addHelpText('after', '\nExample:\n  clb raft remove server1');
+  onRun(remove, async (context, command) => {
+    const [id = ''] = command.args;
+    const clb = await context.clb();
+    return showPeers(context, await clb.removePeer(id), id);
+  });
+  const snapshot = raft
+    .command('snapshot')
+    .summary('take a snapshot now')
+    .description(
+      'Take a snapshot of the server asked (the first of --server that answers) and drop the log before it.',
+    )
+    .addHelpText('after', '\nExample:\n  clb --server 127.0.0.1:3004 raft snapshot');
+  onRun(snapshot, async ({ clb, terminal }) => {
+    const taken = await (await clb()).takeSnapshot();
+    terminal.object(taken, String(taken.index), () =>
+      terminal.line(
+        `${taken.id} has a snapshot of entry ${taken.index}, its log begins at ${taken.firstIndex}`,
+      ),
+    );
+    return 0;
+  });
+}
+
+function showPeers({ terminal }: Context, view: PeersView, changed: string): number {
+  terminal.object(view, changed, () => {
+    const peer = view.peers.find(({ id }) => id === changed);
+    const now =
+      peer === undefined ? 'is no member any more' : `is a ${peer.role}, at ${peer.address ?? NONE}`;
+    const named = (role: string): string =>
+      view.peers
+        .filter((one) => one.role === role)
+        .map(({ id }) => id)
+        .join(', ');
+    const learners = named('learner');
+    terminal.line(
+      `${changed} ${now}; voters: ${named('voter')}${learners === '' ? '' : `; learners: ${learners}`}`,
+    );
+  });
+  return 0;
 }
 
 async function handOver(context: Context, command: Command): Promise<number> {
@@ -127,7 +199,9 @@ async function showStatus(context: Context): Promise<number> {
 function leadsSince(leader: RaftView): string {
   const since = leader.leaderSince;
   const when = since === null ? '' : ` since ${since} (${age(since, Date.now())})`;
-  return `${leader.id} leads${when}, term ${leader.term}, ${leader.voters.length} voters: ${leader.voters.join(', ')}`;
+  const { voters, learners } = leader;
+  const without = learners.length === 0 ? '' : `; learners, without a vote: ${learners.join(', ')}`;
+  return `${leader.id} leads${when}, term ${leader.term}, ${voters.length} voters: ${voters.join(', ')}${without}`;
 }
 
 /** Of those that say they lead, the one of the highest term: an isolated one may not know yet. */

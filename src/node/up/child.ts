@@ -33,6 +33,7 @@ export class Child {
   readonly #options: ChildOptions;
   #process: ChildProcess | null = null;
   #restartMs = RESTART_MS_MIN;
+  #retired: string | null = null;
   #startedAt = 0;
   #timer: NodeJS.Timeout | null = null;
   #stopping = false;
@@ -92,6 +93,7 @@ export class Child {
   #onMessage(message: unknown): void {
     if (!isSupervisedMessage(message)) return;
     if (message.kind === 'ready') this.#options.onReady();
+    else if (message.kind === 'retired') this.#retired = message.message;
     else this.#fault = message;
   }
 
@@ -110,6 +112,10 @@ export class Child {
     }
     if (this.#fault !== null && !this.#fault.restart) {
       this.#options.onGivenUp(this.#fault);
+      return;
+    }
+    if (this.#retired !== null) {
+      this.#options.onProblem(`${this.id}: ${this.#retired}`);
       return;
     }
     if (performance.now() - this.#startedAt > HEALTHY_MS) this.#restartMs = RESTART_MS_MIN;

@@ -46,6 +46,7 @@ import type {
   RecoveredState,
   Role,
   SnapshotMeta,
+  Term,
   WriteId,
 } from './types.ts';
 
@@ -83,6 +84,9 @@ export class RaftCore {
   /** What {@link status} says of it, for those who ask after each input. */
   get role(): Role {
     return this.#server.role;
+  }
+  get currentTerm(): Term {
+    return this.#server.currentTerm;
   }
   get commitIndex(): LogIndex {
     return this.#server.commitIndex;

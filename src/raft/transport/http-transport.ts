@@ -10,6 +10,7 @@ import type { Timers } from '../timers.ts';
 import { Complaints } from './complaints.ts';
 import { InboundConnection, refuseInbound } from './inbound-connection.ts';
 import { PeerConnection } from './peer-connection.ts';
+import { probePeer } from './probe.ts';
 import {
   HEADER_CLUSTER,
   HEADER_NODE,
@@ -130,6 +131,12 @@ export class HttpTransport implements RaftTransport {
     }
   }
 
+  probe(peer: NodeId, address: string): Promise<string | null> {
+    const parsed = parsePeerAddress(address);
+    if (parsed === null) return Promise.resolve(`${JSON.stringify(address)} is not HOST:PORT`);
+    return probePeer({ ...this.#dialing(peer), address: parsed, timeoutMs: this.#settings.dialTimeoutMs });
+  }
+
   lastContactMs(): ReadonlyMap<NodeId, number | null> {
     const now = this.#options.timers.nowMs();
     const contacts = new Map<NodeId, number | null>();
@@ -159,17 +166,11 @@ export class HttpTransport implements RaftTransport {
   }
 
   #connect(peer: NodeId, address: PeerAddress): void {
-    const { clusterId, self, token, timers, log } = this.#options;
+    const { timers, log } = this.#options;
     const connection = new PeerConnection({
       peer,
       address,
-      headers: {
-        [HEADER_CLUSTER]: clusterId,
-        [HEADER_NODE]: self,
-        [HEADER_TARGET]: peer,
-        ...versionHeaders(this.#versions),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-      },
+      ...this.#dialing(peer),
       settings: this.#settings,
       timers,
       log,
@@ -182,6 +183,19 @@ export class HttpTransport implements RaftTransport {
     });
     this.#outbound.set(peer, connection);
     connection.start();
+  }
+
+  #dialing(peer: NodeId): { readonly headers: Readonly<Record<string, string>> } {
+    const { clusterId, self, token } = this.#options;
+    return {
+      headers: {
+        [HEADER_CLUSTER]: clusterId,
+        [HEADER_NODE]: self,
+        [HEADER_TARGET]: peer,
+        ...versionHeaders(this.#versions),
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      },
+    };
   }
 
   #accept(socket: Socket, headers: IncomingHttpHeaders): void {

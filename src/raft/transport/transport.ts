@@ -21,6 +21,8 @@ export interface RaftTransport {
    * that finds everybody by itself need not know.
    */
   configured?(config: Configuration, isCommitted: boolean): void;
+  /** Why no server `peer` of this cluster answers at host:port; null: it does. A transport without addresses need not know. */
+  probe?(peer: NodeId, address: string): Promise<string | null>;
   /** Milliseconds since each peer was last heard of (whatever it sent); null: never. */
   lastContactMs(): ReadonlyMap<NodeId, number | null>;
   /**

@@ -25,20 +25,26 @@ export class Heartbeats {
   readonly #consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>;
   readonly #clock: MasterClock;
   readonly #isKept: (task: string) => boolean;
+  readonly #servers: () => readonly string[];
   /** By session, so that a node has at most one waiting. */
   #waiting = new Map<WorkerSession, Beat>();
   #rounds = 0;
   #scheduled = false;
 
-  /** `isKept`: whether the cluster still keeps a task; asked after the quorum round. */
+  /**
+   * `isKept`: whether the cluster still keeps a task; asked after the quorum round. `servers`: host:port of every server, told
+   * to workers with the next acknowledgement after it changed.
+   */
   constructor(
     consensus: Pick<Consensus<ApplyResult>, 'readBarrier'>,
     clock: MasterClock,
     isKept: (task: string) => boolean,
+    servers: () => readonly string[] = () => [],
   ) {
     this.#consensus = consensus;
     this.#clock = clock;
     this.#isKept = isKept;
+    this.#servers = servers;
   }
 
   received(node: FleetNode, session: WorkerSession, seq: number, kept: readonly string[] = []): void {
@@ -69,7 +75,10 @@ export class Heartbeats {
       )
       .then((ready) => {
         this.#rounds -= 1;
-        if (ready) for (const beat of beats) acknowledge(beat, this.#isKept);
+        if (ready) {
+          const servers = this.#servers();
+          for (const beat of beats) acknowledge(beat, this.#isKept, servers);
+        }
         this.#schedule();
       });
   }
@@ -78,10 +87,17 @@ export class Heartbeats {
 function acknowledge(
   { node, session, seq, receivedMs, kept }: Beat,
   isKept: (task: string) => boolean,
+  servers: readonly string[],
 ): void {
   // A node that is being declared lost must not hear that all is well.
   if (node.session !== session || node.declaringDown) return;
   node.leaseFromMs = Math.max(node.leaseFromMs, receivedMs);
   const forget = kept.filter((task) => !isKept(task));
-  session.send({ kind: 'heartbeatAck', seq, ...(forget.length === 0 ? {} : { forget }) });
+  const news = session.serversToTell(servers);
+  session.send({
+    kind: 'heartbeatAck',
+    seq,
+    ...(forget.length === 0 ? {} : { forget }),
+    ...(news === null ? {} : { servers: news }),
+  });
 }

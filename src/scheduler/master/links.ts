@@ -215,6 +215,13 @@ export class Links {
     this.#close(session, 'could not be registered now');
   }
 
+  /** host:port of every server there is now. */
+  servers(): readonly string[] {
+    const { consensus, serverAddress } = this.#options;
+    const { voters, learners } = consensus.status().config;
+    return [...voters, ...learners].map(serverAddress).filter((address) => address !== null);
+  }
+
   #stillGreeting(lead: Lead, session: WorkerSession): boolean {
     return this.#lead === lead && session.open;
   }
@@ -242,8 +249,10 @@ export class Links {
     if (hello.sample !== null) node.sampled(hello.sample, clock.nowMs());
     session.welcomed = true;
     const held = new Set(hello.held.map(nameOf));
+    const servers = session.serversToTell(this.servers());
     session.send({
       kind: 'welcome',
+      ...(servers === null ? {} : { servers }),
       leader: nodeId,
       term: lead.term,
       verdicts: hello.held.map(({ task, token, state: heldState }) => ({

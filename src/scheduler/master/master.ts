@@ -163,7 +163,8 @@ export class Master {
       const { tasks } = machine.state;
       return tasks.get(task) !== undefined || tasks.archive.findId(task) !== 0;
     };
-    const lead: Lead = { term: role.term, batcher, heartbeats: new Heartbeats(consensus, clock, isKept) };
+    const heartbeats = new Heartbeats(consensus, clock, isKept, () => this.#links.servers());
+    const lead: Lead = { term: role.term, batcher, heartbeats };
     this.#lead = lead;
     this.#placer.reset(this.#electedAtMs);
     this.fleet.clear();

@@ -32,6 +32,7 @@ export class WorkerSession {
   instance: string | null = null;
   welcomed = false;
   readonly #connection: WorkerLink;
+  #toldServers = '';
   #open = true;
   #nextRequest = 1;
   #reads = new Map<number, (answer: OutputAnswer) => void>();
@@ -42,6 +43,14 @@ export class WorkerSession {
 
   get open(): boolean {
     return this.#open;
+  }
+
+  /** The servers there are now, if the worker was not told of just these; from now on it counts as told. */
+  serversToTell(servers: readonly string[]): readonly string[] | null {
+    const text = servers.join();
+    if (servers.length === 0 || text === this.#toldServers) return null;
+    this.#toldServers = text;
+    return servers;
   }
 
   send(message: MasterToWorker): void {

@@ -114,6 +114,16 @@ export const RAFT_EXAMPLE = {
   peers: { server2: { matchIndex: 99, lag: 0, lastContactMs: 12 } },
 } as const;
 
+export const PEERS_EXAMPLE = {
+  clusterId: '5f0c1d2e3a4b5c6d',
+  peers: [
+    { id: 'server2', address: 'b.lan:3002', role: 'voter' },
+    { id: 'server3', address: 'c.lan:3002', role: 'voter' },
+    { id: 'server4', address: 'd.lan:3002', role: 'voter' },
+  ],
+  removed: ['server1'],
+} as const;
+
 export const TASK_EVENT_EXAMPLE = {
   index: 17,
   term: 2,

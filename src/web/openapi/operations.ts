@@ -1,6 +1,6 @@
 /** Every route under /v1 of a server, described. A test compares this list with the routes there are. */
 import { LIMITS } from '../../api/limits.ts';
-import { LOG_ENTRY_EXAMPLE, NODE_EXAMPLE, RAFT_EXAMPLE, STATE_EXAMPLE } from './examples.ts';
+import { LOG_ENTRY_EXAMPLE, NODE_EXAMPLE, PEERS_EXAMPLE, RAFT_EXAMPLE, STATE_EXAMPLE } from './examples.ts';
 import { TASK_EVENT_EXAMPLE, TASK_EXAMPLE } from './examples.ts';
 import { CHANGE_ERRORS, NAMING_ERRORS, READ_ERRORS } from './operation.ts';
 import type { Answer, Operation } from './operation.ts';
@@ -333,6 +333,41 @@ const CONSENSUS: readonly Operation[] = [
     answers: [ok('Lead', 'Who leads now.', { leader: 'server2', term: 5 })],
     errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
   }),
+  operation('get', '/v1/raft/peers', 'Raft', {
+    id: 'getPeers',
+    summary: 'Who takes part in consensus, as the node asked knows it',
+    text: 'Voters and learners with their addresses, the ids that are used up, and the id of the cluster.',
+    parameters: RAFT_PARAMETERS,
+    answers: [ok('Peers', 'The members.', PEERS_EXAMPLE)],
+  }),
+  operation('post', '/v1/raft/peers/:id', 'Raft', {
+    id: 'addPeer',
+    summary: 'Add a server, or give a learner its vote',
+    text:
+      'The server must run already (`clb server --join`). It gets the log first and its vote when it has caught up; answered ' +
+      'then, at once if it is a voter already. 409 with `details.reason` `used_id`, `used_address`, `not_now`, ' +
+      '`not_reachable`, `not_caught_up` or `would_lose_quorum`.',
+    body: { schema: 'AddPeerRequest', required: true, example: { address: 'd.lan:3002' } },
+    answers: [ok('Peers', 'Who takes part now.', PEERS_EXAMPLE)],
+    errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('delete', '/v1/raft/peers/:id', 'Raft', {
+    id: 'removePeer',
+    summary: 'Remove a server, the master too',
+    text:
+      'Answered when it is committed; the server ends in order, and its id is never used again. 409 with `details.reason` ' +
+      '`last_voter`, `would_lose_quorum` or `not_now`.',
+    answers: [ok('Peers', 'Who takes part now.', PEERS_EXAMPLE)],
+    errors: [...CHANGE_ERRORS, ...NAMING_ERRORS],
+  }),
+  operation('post', '/v1/raft/snapshot', 'Raft', {
+    id: 'takeSnapshot',
+    summary: 'Take a snapshot of the node asked now',
+    text: 'The log before it is dropped, except for what slow followers may still need.',
+    body: NOTHING,
+    answers: [ok('Snapshot', 'Where it stands.', { id: 'server1', index: 99, term: 2, firstIndex: 1 })],
+    errors: ['CONFLICT'],
+  }),
   operation('get', '/v1/events', 'Events', {
     id: 'streamEvents',
     summary: 'What is committed, entry by entry, without end',
@@ -375,5 +410,5 @@ export const OPERATIONS: readonly Operation[] = [...TASKS, ...CLUSTER, ...SCHEDU
 export function parametersOf(operation: Operation): Operation['parameters'] {
   const { path, tag, parameters } = operation;
   if (!path.includes('/:id')) return parameters;
-  return [pathId(tag === 'Nodes' || tag === 'Schedules' ? tag : 'Tasks'), ...parameters];
+  return [pathId(tag === 'Nodes' || tag === 'Schedules' || tag === 'Raft' ? tag : 'Tasks'), ...parameters];
 }

@@ -122,10 +122,13 @@ export const FILE_PATH: Parameter = {
 };
 
 /** The `:id` of a path. */
-export function pathId(of: 'Tasks' | 'Nodes' | 'Schedules'): Parameter {
-  const text =
-    of !== 'Nodes'
-      ? `Id of the ${of === 'Tasks' ? 'task' : 'schedule'}, or a unique prefix of at least ${LIMITS.idPrefixCharsMin} characters.`
-      : 'Id of the node, as in GET /v1/nodes.';
+export function pathId(of: 'Tasks' | 'Nodes' | 'Schedules' | 'Raft'): Parameter {
+  const prefix = `or a unique prefix of at least ${LIMITS.idPrefixCharsMin} characters.`;
+  const text = {
+    Tasks: `Id of the task, ${prefix}`,
+    Schedules: `Id of the schedule, ${prefix}`,
+    Nodes: 'Id of the node, as in GET /v1/nodes.',
+    Raft: 'Id of the server.',
+  }[of];
   return { name: 'id', in: 'path', schema: { type: 'string', minLength: 1 }, text };
 }

@@ -22,6 +22,7 @@ import {
 } from '../../api/schemas.ts';
 import { faultRequestSchema } from '../../api/faults.ts';
 import { batchRequestSchema, idempotencyKeySchema, taskRequestSchema } from '../../api/tasks.ts';
+import { addPeerRequestSchema, peersSchema, snapshotSchema } from '../../api/peers.ts';
 import { scheduleRequestSchema } from '../../api/schedules.ts';
 import { stopRequestSchema } from '../stop.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -34,6 +35,7 @@ const NAMED = {
   FaultRequest: faultRequestSchema,
   QueueRequest: queueRequestSchema,
   TransferRequest: transferRequestSchema,
+  AddPeerRequest: addPeerRequestSchema,
   ScheduleRequest: scheduleRequestSchema,
   NoContent: z.strictObject({}),
   Task: taskSchema,
@@ -51,6 +53,8 @@ const NAMED = {
   Raft: raftSchema,
   RaftLog: raftLogSchema,
   Lead: leadSchema,
+  Peers: peersSchema,
+  Snapshot: snapshotSchema,
   Stopped: stoppedSchema,
   Faults: faultsSchema,
   State: stateSchema,

@@ -9,6 +9,7 @@ import { UpgradeRouter } from '../../../src/net/upgrade.ts';
 import type { NodeId } from '../../../src/raft/core/types.ts';
 import { RaftNode } from '../../../src/raft/raft-node.ts';
 import type { RaftSettings } from '../../../src/raft/raft-settings.ts';
+import type { KvStore } from '../../../src/raft/storage/kv-store.ts';
 import { LevelKv } from '../../../src/raft/storage/level-kv.ts';
 import { systemTimers } from '../../../src/raft/timers.ts';
 import { HttpTransport } from '../../../src/raft/transport/http-transport.ts';
@@ -41,6 +42,12 @@ export class TestCluster {
   readonly transportLines: string[] = [];
   /** What the nodes logged. */
   readonly lines: string[] = [];
+  /** Who was told that it is no member any more. */
+  readonly removed: NodeId[] = [];
+  /** Where the members are by the word of whoever starts them. */
+  addresses: Readonly<Record<string, string>> | null = null;
+  /** Members learn where the others are by the configuration alone. */
+  #byConfiguration = false;
   readonly #settings: Partial<RaftSettings>;
 
   private constructor(settings: Partial<RaftSettings>) {
@@ -52,6 +59,31 @@ export class TestCluster {
     for (let n = 1; n <= count; n++) await cluster.addMember(`server${n}` as NodeId);
     for (const member of cluster.members) await cluster.open(member);
     return cluster;
+  }
+
+  /** As {@link start}, with the addresses in the configuration and nowhere else. */
+  static async startAddressed(count: number, settings: Partial<RaftSettings> = {}): Promise<TestCluster> {
+    const cluster = new TestCluster(settings);
+    cluster.#byConfiguration = true;
+    for (let n = 1; n <= count; n++) await cluster.addMember(`server${n}` as NodeId);
+    for (const member of cluster.members) await cluster.open(member);
+    return cluster;
+  }
+
+  /** A running server that is no member and knows of the others only where they are. */
+  async addNewcomer(id: NodeId, kv?: KvStore): Promise<Member> {
+    const member = await this.addMember(id);
+    await this.openNewcomer(member, kv);
+    return member;
+  }
+
+  async openNewcomer(member: Member, kv?: KvStore): Promise<void> {
+    await this.open(member, [], kv);
+    for (const { id, port } of this.members) member.transport?.setPeer(id, { host: '127.0.0.1', port });
+  }
+
+  addressOf({ port }: Member): string {
+    return `127.0.0.1:${port}`;
   }
 
   async addMember(id: NodeId): Promise<Member> {
@@ -79,12 +111,19 @@ export class TestCluster {
   }
 
   /** Opens and starts a member, with the state machine of a fresh process. */
-  async open(member: Member, bootstrap = this.members.map(({ id }) => id)): Promise<RaftNode<string>> {
+  async open(
+    member: Member,
+    bootstrap = this.members.map(({ id }) => id),
+    kv?: KvStore,
+  ): Promise<RaftNode<string>> {
     member.machine = new WordMachine();
+    const founders = this.members.filter(({ id }) => bootstrap.includes(id));
+    const addresses = Object.fromEntries(founders.map((founder) => [founder.id, this.addressOf(founder)]));
+    const peers = this.#byConfiguration ? [] : this.members;
     const transport = new HttpTransport({
       clusterId: member.clusterId,
       self: member.id,
-      peers: new Map(this.members.map(({ id, port }) => [id, { host: '127.0.0.1', port }])),
+      peers: new Map(peers.map(({ id, port }) => [id, { host: '127.0.0.1', port }])),
       router: member.router,
       token: null,
       timers: systemTimers,
@@ -98,8 +137,13 @@ export class TestCluster {
     const node = await RaftNode.open<string>({
       id: member.id,
       clusterId: member.clusterId,
-      bootstrap: { voters: bootstrap, learners: [] },
-      kv: await LevelKv.open(join(member.folder, 'raft')),
+      bootstrap: {
+        voters: bootstrap,
+        learners: [],
+        ...(this.#byConfiguration ? { addresses } : {}),
+      },
+      ...(this.addresses === null ? {} : { addresses: this.addresses }),
+      kv: kv ?? (await LevelKv.open(join(member.folder, 'raft'))),
       transport,
       machine: member.machine,
       timers: systemTimers,
@@ -110,6 +154,7 @@ export class TestCluster {
         error: (line) => this.#note(member, line),
       },
       onFatal: (error) => this.fatal.push(error),
+      onRemoved: () => this.removed.push(member.id),
       diskFreeBytes: () => {
         const { freeBytes } = member.disk;
         return typeof freeBytes === 'number' ? Promise.resolve(freeBytes) : freeBytes();
