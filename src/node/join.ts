@@ -167,10 +167,10 @@ function messageOf(answer: Answer): string {
 }
 
 /** The same complaint once, not each second. */
-function complainer({ warn }: JoinLog): (message: string) => void {
+function complainer(log: JoinLog): (message: string) => void {
   let last = '';
   return (message) => {
-    if (message !== last) warn(message);
+    if (message !== last) log.warn(message);
     last = message;
   };
 }

@@ -75,7 +75,7 @@ class LineFeed {
       }
       this.#after = page.next;
       if (page.more) this.#again = true;
-    } while (this.#again && !this.#stream.behind && !this.#stream.closed);
+    } while (this.#again && !this.#stream.behind);
     this.#reading = false;
   }
 }

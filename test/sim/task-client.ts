@@ -150,7 +150,7 @@ export class TaskClient {
       check(mayForget, 'T1', () => `${key} was refused: ${JSON.stringify(result)}`);
       return;
     }
-    trace.add(name, 'accepted', `${key} is ${id} (${String(result?.status)})`);
+    trace.add(name, 'accepted', `${key} is ${id} (${String(result.status)})`);
     const known = this.#ids.get(key);
     check(
       known === undefined || known === id || mayForget,
