@@ -28,6 +28,12 @@ describe(
       const batch = await cluster.request('client', 'POST', '/v1/tasks/batch', { tasks });
       assert.equal(batch.status, 200);
       await open.show('#/tasks?status=queued');
+      // Until those that can be placed have run, the pages of what is queued still move.
+      await page.waitForFunction(
+        () => document.querySelector('[data-testid=tab-queued] .tab-count')?.textContent === '120',
+        null,
+        { timeout: 60_000 },
+      );
       await page.waitForFunction(() => document.querySelectorAll('[data-testid=grid-row]').length === 100);
       await page.getByTestId('page-older').click();
       await page.waitForFunction(() => document.querySelectorAll('[data-testid=grid-row]').length === 20);
