@@ -9,7 +9,7 @@ import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** What it takes to run everything but a node. */
-const SOURCES = ['src/api', 'src/sdk', 'src/cli', 'src/node/options.ts'] as const;
+const SOURCES = ['src/api', 'src/sdk', 'src/cli', 'src/verify', 'src/node/options.ts'] as const;
 
 export interface CompiledCli {
   /** The file to give to node. */
