@@ -99,24 +99,27 @@ export async function askToBeAdded(
   const { id, address, learner, log } = options;
   const complain = complainer(log);
   const body = JSON.stringify({ address, ...(learner ? { learner } : {}) });
+  const joined = `join: ${id} is a ${learner ? 'learner' : 'voter'} of the cluster`;
   log.info(`join: asking to be added as ${id}, reached at ${address}`);
   while (!isDone()) {
     for (const server of servers()) {
       const answer = await ask(server, 'POST', `/v1/raft/peers/${id}`, body, ADD_ANSWER_MS_MAX, options);
-      if (isDone()) return;
+      if (isDone()) break;
       if (typeof answer === 'string') {
         complain(`join: no answer from ${server}: ${answer}`);
         continue;
       }
       if (answer.status === 200) {
-        log.info(`join: ${id} is a ${learner ? 'learner' : 'voter'} of the cluster`);
+        log.info(joined);
         return;
       }
       complain(`join: not yet, ${server} says: ${messageOf(answer)}`);
       if (isHopeless(answer.status) || isRefusedForGood(answer)) throw refusedFault(server, answer);
     }
-    await delay(RETRY_MS, undefined, { signal: options.signal });
+    if (!isDone()) await delay(RETRY_MS, undefined, { signal: options.signal });
   }
+  // Its own log said so first.
+  log.info(joined);
 }
 
 /** The answer, or why there is none. */

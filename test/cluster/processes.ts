@@ -62,8 +62,13 @@ export interface HttpAnswer<T> {
   readonly body: T;
 }
 
+/** Ports beside those of the plan, for servers that join later. */
+const SPARE_PORTS = 6;
+
 export interface ProcessClusterOptions {
   readonly workers?: number;
+  /** Voters of the first configuration, without client and database (default: the plan of `clb up`, three). */
+  readonly servers?: number;
   /** Only these nodes (default: all six). */
   readonly only?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
@@ -87,14 +92,14 @@ interface Running {
 export class ProcessCluster {
   readonly folder: string;
   readonly portBase: number;
-  readonly nodes: readonly PlannedNode[];
+  readonly nodes: PlannedNode[];
   readonly #options: ProcessClusterOptions;
   readonly #running = new Map<string, Running>();
 
   private constructor(
     folder: string,
     portBase: number,
-    nodes: readonly PlannedNode[],
+    nodes: PlannedNode[],
     options: ProcessClusterOptions,
   ) {
     this.folder = folder;
@@ -115,12 +120,23 @@ export class ProcessCluster {
   static async prepare(options: ProcessClusterOptions = {}): Promise<ProcessCluster> {
     const workers = options.workers ?? 1;
     const folder = mkdtempSync(join(tmpdir(), 'clb-cluster-'));
-    const portBase = await freePortBase(6 + workers);
-    const plan = planNodes({ dataDir: folder, portBase, workers, token: null });
+    const portBase = await freePortBase(6 + workers + SPARE_PORTS);
+    const plan =
+      options.servers === undefined
+        ? planNodes({ dataDir: folder, portBase, workers, token: null })
+        : serversOnly(folder, portBase, options.servers);
     const nodes = plan
       .filter((node) => options.only === undefined || options.only.includes(node.id))
       .map((node) => options.change?.(node) ?? node);
     return new ProcessCluster(folder, portBase, nodes, options);
+  }
+
+  /** Plans a further server, which joins the others; at most {@link SPARE_PORTS} of them. Start it by {@link startNode}. */
+  planJoin(id: string, through: readonly string[]): void {
+    const port = Math.max(this.portBase + 6, ...this.nodes.map((node) => node.port)) + 1;
+    const servers = through.map((server) => `127.0.0.1:${this.node(server).port}`).join(',');
+    const args = ['server', '--id', id, '--port', String(port), '--data', join(this.folder, id)];
+    this.nodes.push({ id, kind: 'server', port, args: [...args, '--join', servers] });
   }
 
   startNode(id: string): void {
@@ -317,6 +333,17 @@ export class ProcessCluster {
       for (const pid of launcherPids(join(this.folder, node.id))) process.kill(pid, 'SIGKILL');
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
+}
+
+/** Servers and nothing else, all of the first configuration. */
+function serversOnly(folder: string, portBase: number, count: number): PlannedNode[] {
+  const ids = Array.from({ length: count }, (_, n) => `server${n + 1}`);
+  const peers = ids.map((id, n) => `${id}=127.0.0.1:${portBase + 1 + n}`).join(',');
+  return ids.map((id, n) => {
+    const port = portBase + 1 + n;
+    const args = ['server', '--id', id, '--port', String(port), '--data', join(folder, id), '--peers', peers];
+    return { id, kind: 'server', port, args };
+  });
 }
 
 /** Processes (launchers) that have the node's data folder among their arguments, by the process table. */

@@ -208,9 +208,20 @@ class Requests {
     const valid = requests.wrong(schema, value) === null;
     // In a batch that is not atomic a wrong task is a result of its own.
     const each = typeof value === 'object' && value !== null && 'atomic' in value && value.atomic === false;
-    const plain = !JSON.stringify(value).includes('__proto__');
+    // Nor is it for a schema to say that a file is there twice.
+    const plain = !JSON.stringify(value).includes('__proto__') && !namesFileTwice(value);
     return { body: JSON.stringify(value), valid: plain && !each ? valid : null };
   }
+}
+
+/** Anywhere in what is asked for: a task, a batch of them, a schedule. */
+function namesFileTwice(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { files } = value as { readonly files?: unknown };
+  const paths = Array.isArray(files)
+    ? files.map((file: unknown) => JSON.stringify(file).match(/"path":"[^"]*"/)?.[0])
+    : [];
+  return new Set(paths).size !== paths.length || Object.values(value).some(namesFileTwice);
 }
 
 interface Got {
