@@ -61,7 +61,7 @@ describe('POST /v1/tasks', () => {
       { ...TASK, timeoutms: 5 },
       /^timeoutms: unknown field \(did you mean timeoutMs\?\)$/,
     ],
-    ['an unknown field', { ...TASK, files: [] }, /^files: unknown field$/],
+    ['an unknown field', { ...TASK, colour: 'red' }, /^colour: unknown field$/],
     [
       'a bad variable',
       { ...TASK, env: { 'A=B': '' } },

@@ -4,7 +4,7 @@ import type { MasterToWorker, RunSpec, WorkerToMaster } from '../../src/link/pro
 import type { DialLink } from '../../src/worker/master-finder.ts';
 
 export type Hello = Extract<WorkerToMaster, { kind: 'hello' }>;
-type Of<K extends WorkerToMaster['kind']> = Extract<WorkerToMaster, { kind: K }>;
+export type Of<K extends WorkerToMaster['kind']> = Extract<WorkerToMaster, { kind: K }>;
 
 export const SPEC: RunSpec = {
   script: null,

@@ -32,7 +32,7 @@ const NODE_PROGRAM = (dataDir: string, executorUrl: string, task: string): strin
   executor.extendLease(seconds * 1000 + nanoseconds / 1e6 + 1500);
   executor.launch({ task: ${JSON.stringify(task)}, token: 1, number: 1, spec: {
     script: null, command: ['sh', '-c', 'while [ ! -e end ]; do echo tick; sleep ${TICK_MS / 1_000}; done; echo over'],
-    interpreter: null, stdin: null, env: {}, cwd: null, timeoutMs: null, memoryMb: 0, onDisconnect: 'pause' } });
+    interpreter: null, stdin: null, env: {}, cwd: null, timeoutMs: null, memoryMb: 0, onDisconnect: 'pause', files: [], collect: [] } });
   setInterval(() => {}, 1000);
 `;
 

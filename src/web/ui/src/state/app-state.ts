@@ -13,8 +13,8 @@ import type { TaskList } from '../model/task-list.ts';
 import { emptyList } from '../model/task-list.ts';
 import type { ApiFailure } from '../net/client.ts';
 import type { FaultItem } from '../model/fault-line.ts';
-import type { BulkProgress } from './bulk.ts';
-import type { ScenarioRun } from './scenarios.ts';
+import type { BulkProgress } from '../model/bulk-progress.ts';
+import type { ScenarioRun } from '../model/scenario-run.ts';
 
 /** The task whose page is open. */
 export interface Detail {

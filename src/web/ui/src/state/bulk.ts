@@ -1,5 +1,6 @@
 import type { TaskStatus } from '../../../../api/tasks.ts';
 import { isFinal } from '../model/status.ts';
+import type { BulkKind, BulkProgress } from '../model/bulk-progress.ts';
 import type { TaskFilter } from '../model/task-list.ts';
 import type { Api } from '../net/api.ts';
 import { ApiFailure } from '../net/client.ts';
@@ -13,22 +14,10 @@ const PAGE_LIMIT = 500;
 /** Failures that are told one by one. */
 const FAILURES_TOLD_MAX = 20;
 
-export type BulkKind = 'cancel' | 'retry';
-
 /** What is acted on: these, or everything that passes a filter. */
 export type BulkTarget =
   | { readonly kind: 'ids'; readonly ids: readonly string[] }
   | { readonly kind: 'filter'; readonly filter: TaskFilter };
-
-export interface BulkProgress {
-  readonly what: BulkKind;
-  /** null while they are still being looked up. */
-  readonly total: number | null;
-  readonly done: number;
-  readonly failed: number;
-  readonly failures: readonly { readonly id: string; readonly message: string }[];
-  readonly state: 'running' | 'stopped' | 'over';
-}
 
 /** A status that the action can be done to. */
 export function suits(what: BulkKind, status: TaskStatus): boolean {
