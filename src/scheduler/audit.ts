@@ -118,6 +118,7 @@ function factOf(op: Op): AuditFact {
       return { op: op.op, task, token, outcome, result: resultDigest(result, contents) };
     }
     case 'start':
+    case 'supersede':
     case 'release':
     case 'lost':
       return { op: op.op, task: op.task, token: op.token };

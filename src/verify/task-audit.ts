@@ -212,8 +212,13 @@ function causes(
     case 'started':
       return fact.op === 'start' && current;
     case 'finished':
+      // Given up after too many losses: by what made the last of them.
+      return (
+        (current && ['finish', 'lost', 'release'].includes(fact.op)) ||
+        (fact.op === 'nodeDown' && fact.node === node)
+      );
     case 'retrying':
-      return (fact.op === 'finish' && current) || (fact.op === 'lost' && current);
+      return fact.op === 'finish' && current;
     case 'lost':
       return (
         (current && (fact.op === 'release' || fact.op === 'lost' || fact.op === 'finish')) ||
@@ -228,7 +233,7 @@ function causes(
         dependency(task, fact)
       );
     case 'superseded':
-      return fact.op === 'finish' && current;
+      return (fact.op === 'finish' || fact.op === 'supersede') && current;
   }
 }
 

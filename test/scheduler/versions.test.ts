@@ -11,7 +11,7 @@ import {
   OP_VERSION_NEWEST,
 } from '../../src/scheduler/state/op-versions.ts';
 import { TaskMachine } from '../../src/scheduler/task-machine.ts';
-import { MachineDriver, restoreMachine } from './machine-driver.ts';
+import { MachineDriver, restoreMachine, taskResult } from './machine-driver.ts';
 import { MemoryKv } from './memory-kv.ts';
 import { TestCluster } from './test-cluster.ts';
 
@@ -27,6 +27,17 @@ describe('the version of what is in the log', () => {
     await test.clock.advance(1_000);
     assert.equal(test.machine.state.version, 2);
     assert.equal(test.consensus.proposals, proposals, 'proposed once');
+  });
+
+  it('makes losses count, and the count is in the snapshot', async () => {
+    const driver = await MachineDriver.create();
+    driver.one({ op: 'version', version: 2 });
+    driver.nodeUp('n1');
+    driver.submit('a');
+    driver.one({ op: 'lost', task: 'a', token: driver.assign('a', 'n1'), reason: 'test' });
+    const other = new TaskMachine();
+    await restoreMachine(other, driver.index, driver.term, await driver.snapshot(), new MemoryKv());
+    assert.equal(other.state.tasks.get('a')?.losses, 1);
   });
 
   it('is not raised above what this program knows', async () => {
@@ -54,6 +65,16 @@ describe('the version of what is in the log', () => {
   it('decides what may be proposed', () => {
     assert.ok(isUnderstoodAt(1, { op: 'pause', paused: true }));
     assert.ok(isUnderstoodAt(1, { op: 'version', version: 2 }), 'this one is proposed once all know it');
+    const attempt = { task: 'a', token: 1 };
+    assert.ok(!isUnderstoodAt(1, { op: 'supersede', ...attempt }));
+    assert.ok(isUnderstoodAt(1, { op: 'release', ...attempt, reason: 'r' }));
+    assert.ok(
+      !isUnderstoodAt(1, { op: 'release', ...attempt, reason: 'r', fault: true }),
+      'a new field of an old op',
+    );
+    const ending = { outcome: 'succeeded', reason: null, runMs: 1, result: taskResult() } as const;
+    assert.ok(isUnderstoodAt(1, { op: 'finish', ...attempt, ...ending }));
+    assert.ok(!isUnderstoodAt(1, { op: 'finish', ...attempt, ...ending, contents: {} }), 'and another');
   });
 
   it('is needed: an operation or version that is not known ends the server, and changes nothing', async () => {

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import type { AuditEntry, AuditLine, AuditTask } from '../../src/api/audit.ts';
 import type { CheckName, Violation } from '../../src/verify/checks.ts';
 import { CHECKS } from '../../src/verify/checks.ts';
+import { STATE_LIMITS } from '../../src/scheduler/state/limits.ts';
 import { MachineDriver } from '../scheduler/machine-driver.ts';
 import { RandomCommands } from '../scheduler/state/random-commands.ts';
 import { Random } from '../scheduler/state/random.ts';
@@ -99,6 +100,26 @@ describe('verify, where all is well', () => {
       assert.equal(shown(violations), '', `seed ${seed}`);
       assert.deepEqual(unreachable, [], `seed ${seed}`);
     }
+  });
+
+  it('finds nothing where a task was given up after too many losses, or a replaced attempt came back', async () => {
+    const driver = await MachineDriver.create();
+    driver.newTerm();
+    driver.one({ op: 'version', version: 2 });
+    for (const id of ['by-the-node', 'with-the-node']) {
+      driver.submit(id);
+      let first = 0;
+      for (let n = 1; n <= STATE_LIMITS.lossesMax; n += 1) {
+        driver.nodeUp('n1');
+        const token = driver.assign(id, 'n1');
+        if (n === 1) first = token;
+        if (id === 'with-the-node') driver.one({ op: 'nodeDown', node: 'n1', reason: 'test' });
+        else driver.one({ op: 'lost', task: id, token, reason: 'test' });
+        if (n === 2) assert.equal(driver.one({ op: 'supersede', task: id, token: first }).kind, 'superseded');
+      }
+      assert.equal(driver.task(id).status, 'failed');
+    }
+    assert.equal(shown((await verified(await audited(driver))).violations), '');
   });
 
   it('finds nothing in a cluster of which one server is behind', async () => {
