@@ -15,6 +15,7 @@ import { Attempts } from './attempts.ts';
 import type { Executor } from './executor.ts';
 import { LauncherExecutor } from './launcher-executor.ts';
 import type { Dial } from '../net/connection-cut.ts';
+import { LeaseRenewal } from './lease-renewal.ts';
 import { hostAndPort, MasterFinder, networkDial } from './master-finder.ts';
 import type { DialLink, MasterLink, Welcome } from './master-finder.ts';
 import { monotonicMs } from './monotonic.ts';
@@ -77,13 +78,10 @@ interface Connection {
    * certain that this is the master.
    */
   toKill: readonly AttemptRef[];
-  /** When heartbeats were sent, by number, those not yet acknowledged. */
-  readonly sentAtMs: Map<number, number>;
+  readonly lease: LeaseRenewal;
   /** What is kept here; null: it was told, or is being looked at. Told with the next heartbeat. */
   kept: readonly string[] | null;
   keptLookedAtMs: number;
-  /** Without a (further) acknowledgement by then, the link is given up. */
-  renewByMs: number;
 }
 
 export class Worker {
@@ -267,10 +265,9 @@ export class Worker {
       port: hostAndPort(address).port,
       leader: welcome.leader,
       toKill: this.#unconfirmed(welcome),
-      sentAtMs: new Map(),
+      lease: new LeaseRenewal(LEASE.pauseAfterMs, monotonicMs()),
       kept: null,
       keptLookedAtMs: -Infinity,
-      renewByMs: monotonicMs() + LEASE.pauseAfterMs,
     };
     this.#connection = connection;
     link.onMessage = (message) => {
@@ -313,12 +310,12 @@ export class Worker {
     const connection = this.#connection;
     if (connection === null) return;
     const nowMs = monotonicMs();
-    if (nowMs > connection.renewByMs) {
+    if (connection.lease.isOverdue(nowMs)) {
       this.#disconnect('the master has not acknowledged a heartbeat in time');
       return;
     }
     this.#heartbeatSeq += 1;
-    connection.sentAtMs.set(this.#heartbeatSeq, nowMs);
+    connection.lease.sent(this.#heartbeatSeq, nowMs);
     const kept = connection.kept === null ? {} : { kept: connection.kept };
     connection.kept = null;
     const seq = this.#heartbeatSeq;
@@ -351,20 +348,16 @@ export class Worker {
   }
 
   #acknowledged(connection: Connection, seq: number): void {
-    const sentAtMs = connection.sentAtMs.get(seq);
-    if (sentAtMs === undefined) return;
-    for (const other of connection.sentAtMs.keys()) if (other <= seq) connection.sentAtMs.delete(other);
-    const nowMs = monotonicMs();
-    const untilMs = sentAtMs + LEASE.pauseAfterMs;
-    if (nowMs > connection.renewByMs || nowMs > untilMs) {
+    const renewal = connection.lease.acknowledged(seq, monotonicMs());
+    if (renewal.kind === 'stale') return;
+    if (renewal.kind === 'late') {
       this.#disconnect('the acknowledgement of a heartbeat came too late');
       return;
     }
     // Before the lease lets the others go on.
     for (const { task, token } of connection.toKill) this.#attempts?.kill({ task, token }, 'superseded');
     connection.toKill = [];
-    connection.renewByMs = untilMs;
-    this.#executor.extendLease(untilMs);
+    this.#executor.extendLease(renewal.untilMs);
   }
 
   /** What runs here and is not this node's any more, as far as this master says (saying nothing is not a yes). */

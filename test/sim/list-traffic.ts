@@ -3,7 +3,7 @@ import type { NodeId } from '../../src/raft/core/types.ts';
 import type { Host } from './host.ts';
 import type { History } from './history.ts';
 import { ListClient, type ClusterAccess } from './list-client.ts';
-import type { ListResult } from './list-machine.ts';
+import { encodeCommand, type ListResult } from './list-machine.ts';
 import { check } from './sim-failure.ts';
 import type { SimNode } from './sim-node.ts';
 import type { Traffic, TrafficSurroundings } from './traffic.ts';
@@ -17,11 +17,15 @@ export interface ListHost extends Host {
   lastSeq(client: number): number;
 }
 
+/** Clients count from 1 on. */
+const NOBODY = 0;
+
 /** Clients that append to the list and read it. */
 export class ListTraffic implements Traffic<ListHost> {
   readonly #clients: readonly ListClient[];
   readonly #access: ClusterAccess;
   readonly #history: History;
+  #written = 0;
 
   constructor({ nodes, random, weather, ...shared }: TrafficSurroundings<ListHost>) {
     const access = accessTo(nodes);
@@ -52,6 +56,12 @@ export class ListTraffic implements Traffic<ListHost> {
     this.#access.read(id, ({ kind }) => {
       if (kind === 'ready') this.#history.read(id, floor, this.#access.appliedIndex(id));
     });
+  }
+
+  write(id: NodeId): void {
+    this.#written++;
+    const command = { client: NOBODY, seq: this.#written };
+    this.#access.propose(id, encodeCommand(command, 0), () => undefined);
   }
 
   unfinished(): string | null {

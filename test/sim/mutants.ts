@@ -11,7 +11,6 @@ import { parseArgs } from 'node:util';
 import { PROJECT } from './bundle.ts';
 import { KIND_NAMES } from './seed-order.ts';
 import { MUTANTS } from './mutants/all.ts';
-import { OPEN_MUTANTS } from './mutants/task-mutants.ts';
 import { huntDown, type Caught } from './mutants/hunt.ts';
 import { SEEDS_MAX, type Mutant } from './mutants/mutant.ts';
 import { JOBS_DEFAULT } from './seed-pool.ts';
@@ -34,7 +33,7 @@ if (seeds !== undefined && (!Number.isSafeInteger(seeds) || seeds < 1))
 const kind = KIND_NAMES.find((name) => name === values.kind);
 if (values.kind !== undefined && kind === undefined)
   throw new Error(`--kind must be one of ${KIND_NAMES.join(', ')}, not ${values.kind}`);
-const chosen = (values.mutant === undefined ? MUTANTS : [...MUTANTS, ...OPEN_MUTANTS]).filter(
+const chosen = MUTANTS.filter(
   ({ name, kinds }) =>
     (values.mutant === undefined || name === values.mutant) && (kind === undefined || kinds.includes(kind)),
 );

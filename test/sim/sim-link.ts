@@ -17,7 +17,7 @@ export interface SimLinkOptions {
   readonly onClosed: (reason: string) => void;
 }
 
-type Direction = 'toServer' | 'toWorker';
+export type Direction = 'toServer' | 'toWorker';
 
 /** A connection as TCP makes them: in order and whole, until it breaks, or silently swallows everything from some point on. */
 export class SimLink {
@@ -26,7 +26,8 @@ export class SimLink {
   readonly #life: number;
   readonly #lastArrivalMs: Record<Direction, number> = { toServer: 0, toWorker: 0 };
   #server: WorkerLink | null = null;
-  #isSwallowing = false;
+  readonly #isSwallowing: Record<Direction, boolean> = { toServer: false, toWorker: false };
+  #answersLateMs = 0;
   #isClosedHere = false;
   #isClosedThere = false;
 
@@ -84,9 +85,14 @@ export class SimLink {
     this.#carry('toServer', () => this.#closeThere());
   }
 
-  /** From now on nothing arrives any more, and nobody is told. */
-  swallow(): void {
-    this.#isSwallowing = true;
+  /** From now on nothing arrives any more (or only one way), and nobody is told. */
+  swallow(only?: Direction): void {
+    if (only !== 'toServer') this.#isSwallowing.toWorker = true;
+    if (only !== 'toWorker') this.#isSwallowing.toServer = true;
+  }
+
+  delayAnswers(byMs: number): void {
+    this.#answersLateMs = byMs;
   }
 
   #closeHere(reason: string): void {
@@ -111,13 +117,14 @@ export class SimLink {
   #carry(direction: Direction, arrive: () => void): void {
     const { queue, random, weather } = this.#options;
     const { delayMs, delayMaxMs } = weather();
+    const lateMs = direction === 'toWorker' ? this.#answersLateMs : 0;
     const arrivalMs = Math.max(
       this.#lastArrivalMs[direction],
-      queue.nowMs + random.heavyTailed(delayMs * (0.5 + random.fraction()), delayMaxMs),
+      queue.nowMs + lateMs + random.heavyTailed(delayMs * (0.5 + random.fraction()), delayMaxMs),
     );
     this.#lastArrivalMs[direction] = arrivalMs;
     queue.after(arrivalMs - queue.nowMs, () => {
-      if (!this.#isSwallowing) arrive();
+      if (!this.#isSwallowing[direction]) arrive();
     });
   }
 }

@@ -2,8 +2,9 @@
  * A worker as the protocol describes it (src/link/protocol.ts), with tasks that only take time. Its attempts run only
  * while its lease is valid by its own clock, which counts from when the last acknowledged heartbeat was SENT.
  */
-import type { AttemptRef, MasterToWorker, WorkerToMaster } from '../../src/link/protocol.ts';
+import type { AttemptRef, MasterToWorker, RunSpec, WorkerToMaster } from '../../src/link/protocol.ts';
 import { LINK_VERSION } from '../../src/link/protocol.ts';
+import { LeaseRenewal } from '../../src/worker/lease-renewal.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { Random } from './random.ts';
 import { SimLink } from './sim-link.ts';
@@ -62,10 +63,9 @@ export class SimWorker {
   #server: SimNode<TaskHost> | null = null;
   #hint: string | null = null;
   #seq = 0;
-  readonly #sentAtMs = new Map<number, number>();
+  #lease = new LeaseRenewal(SIM_LEASE.pauseAfterMs, 0);
   #verdicts: Extract<MasterToWorker, { kind: 'welcome' }>['verdicts'] = [];
   #leaseUntilMs = 0;
-  #renewByMs = 0;
 
   constructor(options: SimWorkerOptions) {
     this.#options = options;
@@ -126,8 +126,28 @@ export class SimWorker {
     this.#link?.swallow();
   }
 
+  /** What its server sends takes so much longer. */
+  hearLate(byMs: number): void {
+    this.#link?.delayAnswers(byMs);
+  }
+
+  /** Nothing that it sends gets to its server for a while, and it is not told; what is on its way to it arrives. */
+  mute(forMs: number): void {
+    if (this.#server === null) return;
+    this.#options.trace.add(this.id, 'mute', `to ${this.#server.id} for ${forMs.toFixed(0)} ms`);
+    this.#cutFrom.set(this.#server.id, this.#options.queue.nowMs + forMs);
+    this.#link?.swallow('toServer');
+  }
+
   healAll(): void {
     this.#cutFrom.clear();
+  }
+
+  /** Whether a process of this task runs here now. */
+  runs(task: string): boolean {
+    return [...this.#attempts.values()].some(
+      ({ ref, runsSinceMs }) => ref.task === task && runsSinceMs !== null,
+    );
   }
 
   #nowMs(): number {
@@ -209,7 +229,7 @@ export class SimWorker {
         this.#acknowledged(message.seq);
         break;
       case 'run':
-        this.#run({ task: message.task, token: message.token }, message.spec.onDisconnect);
+        this.#run({ task: message.task, token: message.token }, message.spec);
         break;
       case 'kill':
         this.#kill({ task: message.task, token: message.token }, message.why);
@@ -227,8 +247,7 @@ export class SimWorker {
   #welcomed(welcome: Extract<MasterToWorker, { kind: 'welcome' }>): void {
     this.#isWelcomed = true;
     this.#verdicts = welcome.verdicts;
-    this.#sentAtMs.clear();
-    this.#renewByMs = this.#nowMs() + SIM_LEASE.pauseAfterMs;
+    this.#lease = new LeaseRenewal(SIM_LEASE.pauseAfterMs, this.#nowMs());
     for (const attempt of this.#attempts.values()) this.#report(attempt);
     this.#beat();
   }
@@ -237,12 +256,12 @@ export class SimWorker {
     const link = this.#link;
     if (link === null || !this.#isWelcomed) return;
     const nowMs = this.#nowMs();
-    if (nowMs > this.#renewByMs) {
+    if (this.#lease.isOverdue(nowMs)) {
       this.#disconnect();
       return;
     }
     this.#seq++;
-    this.#sentAtMs.set(this.#seq, nowMs);
+    this.#lease.sent(this.#seq, nowMs);
     link.send({ kind: 'heartbeat', seq: this.#seq, sample: null });
     this.#after(SIM_LEASE.heartbeatMs, () => {
       if (this.#link === link) this.#beat();
@@ -250,12 +269,9 @@ export class SimWorker {
   }
 
   #acknowledged(seq: number): void {
-    const sentAtMs = this.#sentAtMs.get(seq);
-    if (sentAtMs === undefined) return;
-    this.#sentAtMs.delete(seq);
-    const nowMs = this.#nowMs();
-    const untilMs = sentAtMs + SIM_LEASE.pauseAfterMs;
-    if (nowMs > this.#renewByMs || nowMs > untilMs) {
+    const renewal = this.#lease.acknowledged(seq, this.#nowMs());
+    if (renewal.kind === 'stale') return;
+    if (renewal.kind === 'late') {
       this.#disconnect();
       return;
     }
@@ -264,8 +280,7 @@ export class SimWorker {
       if (verdict === 'kill') this.#kill({ task, token }, 'superseded');
     }
     this.#verdicts = [];
-    this.#renewByMs = Math.max(this.#renewByMs, untilMs);
-    this.#extendLease(untilMs);
+    this.#extendLease(renewal.untilMs);
   }
 
   /** The launcher's part: it lives on when the worker's process dies. */
@@ -279,14 +294,14 @@ export class SimWorker {
     });
   }
 
-  #run(ref: AttemptRef, onDisconnect: Attempt['onDisconnect']): void {
+  #run(ref: AttemptRef, { onDisconnect, command }: RunSpec): void {
     const name = nameOf(ref);
     if (this.#attempts.has(name) || this.#recorded.has(name)) return;
     const { random } = this.#options;
     const attempt: Attempt = {
       ref,
       onDisconnect,
-      leftMs: random.below(random.pick(RUN_MS_MAX)),
+      leftMs: sleepMsOf(command) ?? random.below(random.pick(RUN_MS_MAX)),
       runsSinceMs: null,
       ending: null,
       turn: 0,
@@ -376,6 +391,15 @@ export class SimWorker {
     this.#attempts.delete(nameOf(ref));
     this.#recorded.add(nameOf(ref));
   }
+}
+
+/** For tasks that are to take a certain time. */
+export function sleepCommand(ms: number): string[] {
+  return ['sleep', String(ms)];
+}
+
+function sleepMsOf(command: RunSpec['command']): number | null {
+  return command?.[0] === 'sleep' ? Number(command[1]) : null;
 }
 
 function nameOf(ref: AttemptRef): string {

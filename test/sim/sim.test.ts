@@ -7,10 +7,12 @@ import { randomInt } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { FaultCounts } from './faults.ts';
 import { kindOfSeed } from './seed-kinds.ts';
+import { KIND_NAMES } from './seed-order.ts';
 import { runSeeds } from './seed-pool.ts';
 
 const FIXED_SEEDS = 500;
 const FRESH_SEEDS = 25;
+const IDLE_MS = 60_000;
 const FRESH_SEEDS_END = 2 ** 31;
 
 /** @throws with the first failure's last events and the command that replays it */
@@ -41,5 +43,20 @@ describe('simulated clusters', () => {
   const fresh = randomInt(FRESH_SEEDS_END);
   it(`and so do ${String(FRESH_SEEDS)} fresh seeds from ${String(fresh)} on`, async () => {
     await simulate(fresh, FRESH_SEEDS);
+  });
+
+  it('without load and without faults elect one leader, and keep it for a minute: three servers of each kind', async () => {
+    const leaders: string[] = [];
+    const orders = KIND_NAMES.map((kind) => ({ kind, seed: 1, voters: 3, idleMs: IDLE_MS }));
+    await runSeeds(orders, {
+      onAnswer: ({ order, report, failure }) => {
+        leaders.push(`${order.kind}: ${failure?.text ?? String(report?.leaders)}`);
+        return true;
+      },
+    });
+    assert.deepEqual(
+      leaders.sort(),
+      KIND_NAMES.map((kind) => `${kind}: 1`),
+    );
   });
 });

@@ -7,6 +7,8 @@ import { TaskAdmin } from './task-admin.ts';
 import { TaskClient } from './task-client.ts';
 import type { TaskHost } from './task-host.ts';
 import type { TaskHistory } from './task-history.ts';
+import { TaskTrials } from './task-trials.ts';
+import type { TrialGround } from './trial-ground.ts';
 import type { Traffic, TrafficSurroundings } from './traffic.ts';
 
 const SLOTS_MAX = 3;
@@ -81,6 +83,11 @@ export class TaskTraffic implements Traffic<TaskHost> {
 
   more(): void {
     for (const client of this.#clients) client.once();
+  }
+
+  trials(ground: TrialGround): Promise<void> {
+    const { nodes, fail } = this.#around;
+    return new TaskTrials({ ground, nodes, fail, workers: this.#workers, tasks: this.#tasks }).run();
   }
 
   unfinished(): string | null {

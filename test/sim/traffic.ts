@@ -7,6 +7,7 @@ import type { Random } from './random.ts';
 import type { SimNode } from './sim-node.ts';
 import type { Weather } from './swarm.ts';
 import type { Trace } from './trace.ts';
+import type { TrialGround } from './trial-ground.ts';
 
 /** What the makers of clients and workers get of the world. */
 export interface TrafficSurroundings<H extends Host> {
@@ -31,6 +32,10 @@ export interface Traffic<H extends Host> {
   more(): void;
   /** A linearizable read of one server, where the traffic has such reads; one that is not answered is no failure. */
   read?(id: NodeId): void;
+  /** A command that nobody waits for, given to one server, where the traffic has such commands. */
+  write?(id: NodeId): void;
+  /** What is tried of those who use the cluster when it is well (trials.ts). */
+  trials?(ground: TrialGround): Promise<void>;
   /** What still waits for the cluster, or null. */
   unfinished(): string | null;
   /** Everything is at rest: nothing that was acknowledged may be missing. */

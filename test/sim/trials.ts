@@ -4,155 +4,130 @@
  */
 import type { NodeId } from '../../src/raft/core/types.ts';
 import type { Host } from './host.ts';
-import type { SimNetwork } from './network.ts';
-import type { Random } from './random.ts';
-import { check, SimFailure } from './sim-failure.ts';
+import { check } from './sim-failure.ts';
 import type { SimNode } from './sim-node.ts';
-import type { Trace } from './trace.ts';
+import { FAST_CLOCK, SLOW_CLOCK, type TrialGround } from './trial-ground.ts';
 
 /** Many election timeouts. */
 const TRIAL_MS = 1500;
-/** A new leader must be there, and an old one gone, within this. */
-const CHANGE_MS_MAX = 10_000;
-const STEP_MS = 50;
-/** A clock so fast stands for election before anybody else does. */
-const FAST_CLOCK = 3;
-/** A clock so slow believes long after everybody else that the leader's time has not run out. */
-const SLOW_CLOCK = 0.05;
 /** Time enough for some requests. */
 const REQUESTS_MS = 600;
+/** More entries than any election and what follows it put into a log. */
+const WRITES = 30;
 
 export interface TrialsOptions {
-  readonly nodes: readonly SimNode<Host>[];
-  readonly network: SimNetwork;
-  readonly random: Random;
-  readonly trace: Trace;
-  /** Lets so much time pass. */
-  readonly run: (forMs: number) => Promise<void>;
-  /** Everything is as it was before: heard of each other, equal. */
-  readonly converge: (when: string) => Promise<void>;
+  readonly ground: TrialGround;
   /** Some requests. */
   readonly more: () => void;
   /** A read of this server; what it may see is checked elsewhere (I15). */
   readonly read: (id: NodeId) => void;
+  /** A command for this server; nobody waits for what becomes of it. */
+  readonly write: (id: NodeId) => void;
 }
 
 export class Trials {
+  readonly #ground: TrialGround;
   readonly #options: TrialsOptions;
 
   constructor(options: TrialsOptions) {
     this.#options = options;
+    this.#ground = options.ground;
   }
 
   async run(): Promise<void> {
-    if (this.#voters().length < 3) return;
+    if (this.#ground.voters().length < 3) return;
     await this.#deaf();
     await this.#apartFromLeader();
     await this.#leaderAlone();
+    await this.#longOldLog();
   }
 
   /** Hears nobody, and its clock is fast: neither may it unseat the leader, nor keep the others from electing one. */
   async #deaf(): Promise<void> {
-    const { network, trace, run, more } = this.#options;
-    const leader = this.#leader();
-    const deaf = this.#follower(leader);
-    trace.add(deaf.id, 'trial', 'hears nobody');
+    const ground = this.#ground;
+    const leader = ground.leader();
+    const deaf = ground.voterBeside(leader);
+    ground.trace.add(deaf.id, 'trial', 'hears nobody');
     deaf.setClockRate(FAST_CLOCK);
-    for (const other of this.#others(deaf)) network.cutOneWay(other, deaf.id);
-    more();
+    for (const other of ground.others(deaf)) ground.network.cutOneWay(other, deaf.id);
+    this.#options.more();
     await this.#staysLeader(leader, `${deaf.id} hears nobody`);
-    trace.add(leader.id, 'trial', 'restarts');
+    ground.trace.add(leader.id, 'trial', 'restarts');
     leader.crash();
     leader.start();
-    await this.#until(
-      () => this.#nodesThatLead().some(({ id }) => id !== deaf.id),
+    await ground.until(
+      () => ground.leadsAnotherThan(deaf),
       `nobody is elected while ${deaf.id} hears nobody`,
     );
-    deaf.setClockRate(1);
-    network.healAll();
-    await run(STEP_MS);
-    await this.#options.converge('after a server that heard nobody');
+    await ground.heal('after a server that heard nobody');
   }
 
   /** Back from having heard nobody, or cut off from the leader only: the leader that the others hear stays. */
   async #apartFromLeader(): Promise<void> {
-    const { network, trace, converge } = this.#options;
-    const leader = this.#leader();
-    const apart = this.#follower(leader);
-    trace.add(apart.id, 'trial', `does not hear ${leader.id}`);
-    network.cut(apart.id, leader.id);
+    const ground = this.#ground;
+    const leader = ground.leader();
+    const apart = ground.voterBeside(leader);
+    ground.trace.add(apart.id, 'trial', `does not hear ${leader.id}`);
+    ground.network.cut(apart.id, leader.id);
     await this.#staysLeader(leader, `${apart.id} does not hear it`);
-    network.healAll();
-    for (const other of this.#others(apart)) network.cutOneWay(other, apart.id);
+    ground.network.healAll();
+    for (const other of ground.others(apart)) ground.network.cutOneWay(other, apart.id);
     await this.#staysLeader(leader, `${apart.id} hears nobody`);
-    network.healAll();
+    ground.network.healAll();
     await this.#staysLeader(leader, `${apart.id} is back`);
-    await converge('after a server apart');
+    await ground.heal('after a server apart');
   }
 
   /** Heard by nobody, and its clock is slow: it must answer no read, and not lead on for ever. */
   async #leaderAlone(): Promise<void> {
-    const { network, trace, converge, more, run, read } = this.#options;
-    const leader = this.#leader();
-    trace.add(leader.id, 'trial', 'is alone');
+    const ground = this.#ground;
+    const leader = ground.leader();
+    ground.trace.add(leader.id, 'trial', 'is alone');
     leader.setClockRate(SLOW_CLOCK);
-    for (const other of this.#others(leader)) network.cut(leader.id, other);
-    await this.#until(
-      () => this.#nodesThatLead().some((node) => node !== leader),
+    ground.isolate(leader);
+    await ground.until(
+      () => ground.leadsAnotherThan(leader),
       `nobody is elected while ${leader.id} is alone`,
     );
-    more();
-    await run(REQUESTS_MS);
-    read(leader.id);
-    await this.#until(
-      () => leader.host?.status().role !== 'leader' && this.#nodesThatLead().length === 1,
+    this.#options.more();
+    await ground.run(REQUESTS_MS);
+    this.#options.read(leader.id);
+    await ground.until(
+      () => leader.host?.status().role !== 'leader' && ground.leaders().length === 1,
       `${leader.id} is alone and leads on, or nobody else does`,
     );
-    leader.setClockRate(1);
-    network.healAll();
-    await converge('after a leader alone');
+    await ground.heal('after a leader alone');
+  }
+
+  /** §5.4.1: its log is the longest, but of an older term, and its clock is fast: it must not be elected (I4). */
+  async #longOldLog(): Promise<void> {
+    const ground = this.#ground;
+    const old = ground.leader();
+    ground.trace.add(old.id, 'trial', 'writes what nobody else hears of');
+    ground.isolate(old);
+    for (let written = 0; written < WRITES; written++) this.#options.write(old.id);
+    await ground.until(
+      () => old.host?.status().role !== 'leader' && ground.leaders().length === 1,
+      `${old.id} is alone and leads on, or nobody else does`,
+    );
+    await ground.run(REQUESTS_MS);
+    const leader = ground.leader();
+    leader.crash();
+    old.setClockRate(FAST_CLOCK);
+    ground.network.healAll();
+    await ground.until(() => ground.leaders().length > 0, `nobody is elected after ${leader.id}`);
+    leader.start();
+    await ground.heal('after a long old log');
   }
 
   async #staysLeader(leader: SimNode<Host>, why: string): Promise<void> {
     const term = leader.host?.status().term;
-    await this.#options.run(TRIAL_MS);
+    await this.#ground.run(TRIAL_MS);
     const now = leader.host?.status();
     check(
       now?.role === 'leader' && now.term === term,
       'I18',
       () => `${leader.id} does not lead term ${String(term)} any more because ${why}`,
     );
-  }
-
-  async #until(condition: () => boolean, failure: string): Promise<void> {
-    for (let passedMs = 0; !condition(); passedMs += STEP_MS) {
-      if (passedMs > CHANGE_MS_MAX) throw new SimFailure('I18', failure);
-      await this.#options.run(STEP_MS);
-    }
-  }
-
-  #nodesThatLead(): readonly SimNode<Host>[] {
-    return this.#options.nodes.filter((node) => node.host?.status().role === 'leader');
-  }
-
-  #leader(): SimNode<Host> {
-    const leader = this.#nodesThatLead()[0];
-    if (leader === undefined) throw new SimFailure('I18', 'a cluster that is well has no leader');
-    return leader;
-  }
-
-  #voters(): readonly NodeId[] {
-    return this.#leader().host?.status().config.voters ?? [];
-  }
-
-  #follower(leader: SimNode<Host>): SimNode<Host> {
-    const voters = this.#voters();
-    return this.#options.random.pick(
-      this.#options.nodes.filter((node) => node !== leader && voters.includes(node.id)),
-    );
-  }
-
-  #others(node: SimNode<Host>): readonly NodeId[] {
-    return this.#options.nodes.map(({ id }) => id).filter((id) => id !== node.id);
   }
 }
