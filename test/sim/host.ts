@@ -49,7 +49,7 @@ export interface Surroundings {
   readonly trace: (what: string, detail: string) => void;
   /** How long a write takes now. */
   readonly diskMs: () => number;
-  /** Asked after each effect that is carried out: whether the process dies on the spot (the world kills it). */
+  /** Asked between effects (messages, writes, answers of the disk): whether the process dies on the spot (the world kills it). */
   readonly diesNow: () => boolean;
   /** The process ends itself because the disk failed; the world restarts it. */
   readonly diskFailed: () => void;

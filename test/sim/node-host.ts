@@ -185,6 +185,8 @@ class SimTransport implements RaftTransport {
 
   send(to: NodeId, message: Message): void {
     this.#around.observe();
+    // What its code does after that, until it comes to an end, has no effect on anybody (Surroundings).
+    if (this.#around.diesNow()) return;
     const body = Buffer.alloc(messageBytes(message));
     writeMessage(body, 0, message);
     this.#around.send(readMessage(new Uint8Array(body), message.from, to));

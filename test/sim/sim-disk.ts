@@ -19,7 +19,7 @@ import type { Weather } from './swarm.ts';
 /** What a disk needs of the world around it. */
 export interface DiskWorld extends Pick<
   Surroundings,
-  'random' | 'after' | 'afterAnyway' | 'trace' | 'diskMs' | 'struck'
+  'random' | 'after' | 'afterAnyway' | 'trace' | 'diskMs' | 'struck' | 'diesNow'
 > {
   readonly weather: () => Pick<Weather, 'diskAckMs'>;
 }
@@ -242,6 +242,7 @@ export class SimKv implements KvStore {
     if (this.#isBusy) return Promise.reject(new Error('a batch is in flight already'));
     this.#isBusy = true;
     this.#underWay = ops;
+    if (this.#around.diesNow()) return new Promise(() => undefined);
     return new Promise((resolve, reject) => {
       this.#around.afterAnyway(this.#around.diskMs(), () => {
         if (this.#isDead) return;
@@ -251,6 +252,7 @@ export class SimKv implements KvStore {
         this.#hasFailed ||= failed !== null;
         this.#failNext = null;
         this.#underWay = null;
+        if (this.#around.diesNow()) return;
         this.#around.after(this.#around.random.exponential(this.#around.weather().diskAckMs), () => {
           this.#isBusy = false;
           if (failed !== null) reject(new Error(`${failed}: the simulated disk failed`));

@@ -331,7 +331,7 @@ export class SimNode<H extends Host> {
       },
       diesNow: () => {
         if (life !== this.#life) return true;
-        if (this.#dieAfterEffects === null) return false;
+        if (this.#host === null || this.#dieAfterEffects === null) return false;
         this.#dieAfterEffects--;
         if (this.#dieAfterEffects > 0) return false;
         faults.struck('crash at an effect');

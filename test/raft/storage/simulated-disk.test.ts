@@ -16,6 +16,7 @@ class BareDisk extends SimDisk {
 /** A world in which writes take a turn of the event loop. */
 const around: DiskWorld = {
   struck: () => undefined,
+  diesNow: () => false,
   random: new Random(1),
   diskMs: () => 0,
   weather: () => ({ diskAckMs: 0 }),

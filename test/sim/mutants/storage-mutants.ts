@@ -2,6 +2,7 @@ import { edits, type Mutant } from './mutant.ts';
 
 const NODE = ['node'] as const;
 const flusher = 'src/raft/node/flusher.ts';
+const superblock = 'src/raft/storage/superblock.ts';
 const packs = 'src/raft/storage/log-packs.ts';
 
 /** Bugs in the production driver and the stored format (docs/storage.md). */
@@ -68,18 +69,32 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     edits: edits(packs, [`if (pack.chainBefore !== packs.chainTip) {`, `if (pack.chainBefore < 0) {`]),
   },
   {
+    // Both of the places that hold the rule: the log's packs and the superblock.
     name: 'old-vote-record-accepted',
-    rule: 'docs/storage.md: the log names the newest vote record it was written after',
+    rule: 'docs/storage.md: log and superblock name the newest vote record they were written after',
     kinds: NODE,
-    edits: edits(packs, [`if (pack.hardSeq > hardSeq) {`, `if (pack.hardSeq < 0 && hardSeq < 0) {`]),
+    edits: [
+      ...edits(packs, [`if (pack.hardSeq > hardSeq) {`, `if (pack.hardSeq < 0 && hardSeq < 0) {`]),
+      ...edits(
+        superblock,
+        [`const isSame = found.writes === known.writes;`, `const isSame = found.writes < 0;`],
+        [`  { field: 'hardSeq', kind: 'rises' },\n`, ''],
+      ),
+    ],
+  },
+  {
+    name: 'lost-writes-accepted',
+    rule: 'docs/storage.md: a database that lacks writes which the superblock knows of is refused',
+    kinds: NODE,
+    edits: edits(superblock, [`if (found.writes < known.writes) {`, `if (found.writes < 0) {`]),
   },
   {
     name: 'snapshot-of-a-later-state',
     rule: '§7: a snapshot is the state as of its index',
-    kinds: ['tasks'],
-    edits: edits('src/scheduler/task-machine.ts', [
-      `    const chunks = encodeSnapshot(freeze(this.state));\n    return {\n      [Symbol.asyncIterator]: () => ({\n        next: () => Promise.resolve(chunks.next()),`,
-      `    let chunks: ReturnType<typeof encodeSnapshot> | null = null;\n    return {\n      [Symbol.asyncIterator]: () => ({\n        next: () => new Promise((resolve) => setImmediate(resolve)).then(() => (chunks ??= encodeSnapshot(freeze(this.state))).next()),`,
+    kinds: NODE,
+    edits: edits('src/raft/node/snapshot-writer.ts', [
+      `    const first = chunks.next();\n`,
+      `    const first = this.#options.flusher.background(() => []).then(() => chunks.next());\n`,
     ]),
   },
 ];
