@@ -75,6 +75,8 @@ function listHost(host: NodeHost<ListResult>, machine: ListMachine, { fail }: Su
 
 /** Beyond this the margin of the leases would not do. */
 const TASKS_CLOCK_SKEW_MAX = 1.05;
+/** A master's own reads (leases, and workers that come) hold some places nearly always: fewer would keep everybody else waiting. */
+const TASKS_PENDING_READS_MIN = 5;
 const RETAIN_FEW = 20;
 const RETAIN_ALL = 1_000_000;
 
@@ -90,7 +92,11 @@ export function tasksKind(seed: number): Kind<TaskHost> {
     adjustWeather: (drawn) => ({
       clockSkewMax: Math.min(drawn.clockSkewMax, TASKS_CLOCK_SKEW_MAX),
       membershipEveryMs: 0,
-      limits: { ...drawn.limits, proposalBytesMax: 1_000_000 },
+      limits: {
+        ...drawn.limits,
+        proposalBytesMax: 1_000_000,
+        pendingReadsMax: Math.max(drawn.limits.pendingReadsMax, TASKS_PENDING_READS_MIN),
+      },
     }),
     makeServer: ({ id, bootstrap, history }) => {
       const disk = new SimDisk();

@@ -80,6 +80,12 @@ export class SimWorker {
     return this.#attempts.size;
   }
 
+  /** Attempts it holds, for messages. */
+  get heldText(): string {
+    const held = [...this.#attempts.values()];
+    return `${held.map(({ ref, ending }) => `${nameOf(ref)} (${ending?.kind ?? 'not ended'})`).join(', ')}, ${this.#isWelcomed ? 'welcomed' : 'not welcomed'}`;
+  }
+
   /** What it has of a task, or null. */
   describe(task: string): string | null {
     const held = [...this.#attempts.values()].filter(({ ref }) => ref.task === task);

@@ -97,7 +97,7 @@ export class TaskTraffic implements Traffic<TaskHost> {
       if (!isFinal(record.status)) return this.#describe(record);
     }
     for (const worker of this.#workers)
-      if (worker.holds > 0) return `${worker.id} holds ${String(worker.holds)} attempts`;
+      if (worker.holds > 0) return `${worker.id} holds ${worker.heldText}`;
     return null;
   }
 

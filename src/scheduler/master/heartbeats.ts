@@ -78,9 +78,23 @@ export class Heartbeats {
         if (ready) {
           const servers = this.#servers();
           for (const beat of beats) acknowledge(beat, this.#isKept, servers);
+          this.#schedule();
+        } else {
+          this.#putBack(beats);
         }
-        this.#schedule();
       });
+  }
+
+  /**
+   * The round was refused, as when too many reads wait: that is no reason to let leases run out. They go with the next round, which
+   * begins when another one ends or another heartbeat comes, not at once: it would be refused as well.
+   */
+  #putBack(beats: readonly Beat[]): void {
+    for (const beat of beats) {
+      const newer = this.#waiting.get(beat.session);
+      if (newer === undefined) this.#waiting.set(beat.session, beat);
+      else if (newer.kept.length === 0) this.#waiting.set(beat.session, { ...newer, kept: beat.kept });
+    }
   }
 }
 

@@ -184,6 +184,26 @@ describe('a lost node', () => {
     assert.equal(worker.of('heartbeatAck').length, acked + 2);
   });
 
+  it('is acknowledged with the next round when its own was refused, for which nobody has to beat again', async () => {
+    const test = await TestCluster.leading();
+    const worker = await test.worker('worker1');
+    const other = await test.worker('worker2');
+    for (const each of [worker, other]) each.silence();
+    await test.clock.settle();
+    test.consensus.barriersHeld = true;
+    const acked = worker.of('heartbeatAck').length;
+    worker.beat();
+    await test.clock.settle();
+    test.consensus.releaseBarriers({ kind: 'unknown', reason: 'too many reads wait' });
+    await test.clock.settle();
+    assert.equal(worker.of('heartbeatAck').length, acked);
+    other.beat();
+    await test.clock.settle();
+    test.consensus.releaseBarriers();
+    await test.clock.settle();
+    assert.equal(worker.of('heartbeatAck').length, acked + 1);
+  });
+
   it('is not declared lost because this server itself stood still', async () => {
     const test = await TestCluster.leading();
     const worker = await test.worker('worker1');
