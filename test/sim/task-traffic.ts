@@ -96,8 +96,7 @@ export class TaskTraffic implements Traffic<TaskHost> {
     for (const record of this.#tasks.tasks.values()) {
       if (!isFinal(record.status)) return this.#describe(record);
     }
-    for (const worker of this.#workers)
-      if (worker.holds > 0) return `${worker.id} holds ${worker.heldText}`;
+    for (const worker of this.#workers) if (worker.holds > 0) return `${worker.id} holds ${worker.heldText}`;
     return null;
   }
 
