@@ -1,50 +1,66 @@
 /**
- * Time from `kill -9` of a worker's process and its launcher to the start of its task on another node, default settings, on
- * real processes: `node --import tsx bench/worker-loss.ts [--times 5]`. Goal P5. Prints one JSON line.
+ * Time from `kill -9` of a worker's process and its launcher to the start of its tasks on another node, default settings, on
+ * real processes: `node --import tsx bench/worker-loss.ts [--times 5] [--tasks 1] [--kill both|launcher]`. With `launcher`
+ * only that is killed, and the node runs its tasks again itself. Goal P5. Prints one JSON line.
  */
-import type { TaskView } from '../src/api/tasks.ts';
-import { eventually, ProcessCluster } from '../test/cluster/processes.ts';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Clb } from '../src/sdk/clb.ts';
+import { eventually, launcherPids, ProcessCluster } from '../test/cluster/processes.ts';
 import { quantile } from './bench-cluster.ts';
 
-const timesAt = process.argv.indexOf('--times');
-const TIMES = timesAt === -1 ? 5 : Number(process.argv[timesAt + 1]);
+function option(name: string, otherwise: string): string {
+  const at = process.argv.indexOf(name);
+  return at === -1 ? otherwise : (process.argv[at + 1] ?? otherwise);
+}
+const TIMES = Number(option('--times', '5'));
+const TASKS = Number(option('--tasks', '1'));
+const KILL = option('--kill', 'both');
 
-const cluster = await ProcessCluster.start({ env: { CLB_LOG_LEVEL: 'warn' } });
-const tookMs: number[] = [];
-const task = (id: string): Promise<TaskView> => cluster.getAny<TaskView>(`/v1/tasks/${id}`);
+const cluster = await ProcessCluster.start({
+  workers: 2,
+  only: ['server1', 'server2', 'server3', 'worker1', 'worker2'],
+  env: { CLB_LOG_LEVEL: 'warn' },
+  extraArgs: { server: ['--slots', '0'], worker: ['--slots', String(TASKS)] },
+});
+const clb = new Clb({ servers: [...cluster.servers] });
+const folder = join(cluster.folder, 'starts');
+/** Each start leaves a file: what counts is that the payload runs, not what the cluster says of it. */
+const starts = (): number => readdirSync(cluster.folder).filter((name) => name.startsWith('starts')).length;
+const drain = (node: string, on: boolean): Promise<unknown> =>
+  cluster.request('server1', 'POST', `/v1/nodes/${node}/drain`, { drain: on });
+
+const firstMs: number[] = [];
+const allMs: number[] = [];
 try {
   for (let round = 0; round < TIMES; round += 1) {
-    const { body } = await cluster.request<TaskView>('client', 'POST', '/v1/tasks', {
-      command: ['sleep', '600'],
-      onDisconnect: 'pause',
-    });
-    const { id } = body;
-    const node = await eventually('the task runs', async () => {
-      const { status, attempts } = await task(id);
-      return status === 'running' ? attempts.at(-1)?.node : undefined;
-    });
-    // A server would take its master's lead with it: only what the worker does is measured.
+    await drain('worker2', true);
+    const before = starts();
+    const payload = { command: ['sh', '-c', `: > ${folder}-$CLB_TASK_ID-$CLB_ATTEMPT; exec sleep 600`] };
+    const items = await clb.submitBatch(Array.from({ length: TASKS }, () => payload));
+    await eventually('all run', () => starts() === before + TASKS);
+    await drain('worker2', false);
     const killed = performance.now();
-    if (node === 'worker1') {
-      await cluster.killWithLauncher(node);
-      await eventually('it runs again', async () => {
-        const { status, attempts } = await task(id);
-        return status === 'running' && attempts.length === 2;
-      });
-      tookMs.push(Math.round(performance.now() - killed));
-      cluster.startNode(node);
-      await cluster.whenReady();
-    } else {
-      round -= 1;
-    }
-    await cluster.request('client', 'POST', `/v1/tasks/${id}/cancel`, {});
-    await eventually('it has ended', async () => (await task(id)).status === 'canceled');
+    if (KILL === 'both') await cluster.killWithLauncher('worker1');
+    else for (const pid of launcherPids(join(cluster.folder, 'worker1'))) process.kill(pid, 'SIGKILL');
+    await eventually('one runs again', () => starts() > before + TASKS);
+    firstMs.push(Math.round(performance.now() - killed));
+    await eventually('all run again', () => starts() === before + 2 * TASKS);
+    allMs.push(Math.round(performance.now() - killed));
+    await Promise.all(items.map(({ task }) => clb.cancel(task?.id ?? '')));
+    await Promise.all(items.map(({ task }) => clb.wait(task?.id ?? '')));
+    if (KILL === 'both') cluster.startNode('worker1');
+    await cluster.whenReady();
   }
+  const figures = (all: readonly number[]): object => ({
+    ...{ median: quantile(all, 0.5), worst: Math.max(...all), all },
+  });
   console.log(
     JSON.stringify({
-      worker_loss_ms: { median: quantile(tookMs, 0.5), worst: Math.max(...tookMs), all: tookMs },
+      worker_loss_ms: { tasks: TASKS, kill: KILL, first: figures(firstMs), last: figures(allMs) },
     }),
   );
 } finally {
+  clb.close();
   await cluster.destroy();
 }

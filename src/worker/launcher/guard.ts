@@ -26,12 +26,16 @@ slots=$(set | sed -n 's/^group\\([0-9][0-9]*\\)=.*/\\1/p')
 [ -n "$slots" ] || exit 0
 exec 2> /dev/null
 groups=' '
+tasks=
+marks=' '
 # What has left its session and its environment is still in its control group.
 if [ -n "$1" ]; then
   for file in "$1"/*/cgroup.kill; do [ -w "$file" ] && echo 1 > "$file"; done
 fi
 for slot in $slots; do
-  eval "group=\\$group$slot"
+  eval "group=\\$group$slot task=\\$task$slot number=\\$number$slot"
+  tasks="$tasks $task"
+  marks="$marks$task/$number "
   [ -n "$group" ] || continue
   kill -KILL -- "-$group"
   groups="$groups$group "
@@ -49,14 +53,13 @@ sweep() {
     case $1 in Z|X) continue ;; esac
     case $groups in *" $4 "*) kill -KILL "$pid" && found=0 ;; esac
   done
-  for slot in $slots; do
-    eval "task=\\$task$slot number=\\$number$slot"
-    for file in $(grep -lsF "CLB_TASK_ID=$task" /proc/[0-9]*/environ); do
-      tr '\\0' '\\n' < "$file" | grep -qxF "CLB_TASK_ID=$task" || continue
-      tr '\\0' '\\n' < "$file" | grep -qxF "CLB_ATTEMPT=$number" || continue
-      pid=\${file#/proc/}
-      kill -KILL "\${pid%/environ}" && found=0
-    done
+  # One look for all attempts: a hundred of them would take seconds one by one.
+  for file in $(printf 'CLB_TASK_ID=%s\\n' $tasks | grep -lsF -f - /proc/[0-9]*/environ); do
+    task=$(tr '\\0' '\\n' < "$file" | sed -n 's/^CLB_TASK_ID=//p')
+    number=$(tr '\\0' '\\n' < "$file" | sed -n 's/^CLB_ATTEMPT=//p')
+    case $marks in *" $task/$number "*) ;; *) continue ;; esac
+    pid=\${file#/proc/}
+    kill -KILL "\${pid%/environ}" && found=0
   done
   return $found
 }

@@ -161,10 +161,13 @@ export class Launcher {
 
   /** What ran when an earlier launcher died was killed by its guard; make sure of it before it is given back. */
   async #adopt(): Promise<void> {
-    for (const { task, token, number, ending } of this.#store.open()) {
+    const found = this.#store.open();
+    const ran = found.filter(({ ending }) => ending === null);
+    // All at once, so that they share each look at the machine's processes.
+    await Promise.all(ran.map(({ task, number }) => this.#sweeper.sweepMarked(task, number)));
+    for (const { task, token, number, ending } of found) {
       const ref = { task, token };
       if (ending === null) {
-        await this.#sweeper.sweepMarked(task, number);
         const reason = `the launcher of ${this.#options.node} died and the task with it`;
         this.#store.writeEnding(ref, number, { kind: 'released', reason, fault: true });
         this.#store.cleanScratch(ref, number);
