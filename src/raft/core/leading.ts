@@ -156,13 +156,30 @@ export function transferIfCaughtUp(server: Server, id: NodeId, peer: Progress): 
   server.out.send({ kind: 'timeoutNow', from: server.id, to: id, term: server.currentTerm });
 }
 
+function mostAdvancedVoter(server: Server): NodeId | null {
+  let best: NodeId | null = null;
+  let bestMatch = -1;
+  for (const id of server.membership.current.voters) {
+    const matchIndex = server.leading().peers.get(id)?.matchIndex ?? -1;
+    if (matchIndex <= bestMatch) continue;
+    best = id;
+    bestMatch = matchIndex;
+  }
+  return best;
+}
+
 /** After each input: what a grown commit index means for a leader. */
 export function settleLeader(server: Server): void {
   startReadsIfWaiting(server);
   const isMember = server.membership.isVoter(server.id);
   if (!isMember && server.membership.currentIndex <= server.commitIndex) {
-    // Thesis §4.2.2: a leader that removed itself steps down once that is committed. Nobody else knows it yet.
+    // Thesis §4.2.2: a leader that removed itself steps down once that is committed. Nobody else knows it yet. So that the
+    // cluster is not without a leader for an election timeout, it asks the voter whose log is the longest to stand (§3.10).
     tellCommits(server);
+    const successor = mostAdvancedVoter(server);
+    if (successor !== null) {
+      server.out.send({ kind: 'timeoutNow', from: server.id, to: successor, term: server.currentTerm });
+    }
     becomeFollower(server, server.currentTerm, null);
   }
 }
