@@ -151,7 +151,11 @@ describe('shrinking', () => {
     net.tick(HEARTBEAT_TICKS);
     net.tick(HEARTBEAT_TICKS);
     assert.equal(leader.status.role, 'learner');
-    assert.equal(net.leaders().length, 1, 'nobody waits for an election timeout: it has asked another to stand');
+    assert.equal(
+      net.leaders().length,
+      1,
+      'nobody waits for an election timeout: it has asked another to stand',
+    );
     assert.notEqual(net.leaders()[0]?.id, n1);
   });
 
