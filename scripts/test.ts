@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-const SYSTEM_FOLDERS: readonly string[] = ['cluster', 'browser', 'docker'];
+const SYSTEM_FOLDERS: readonly string[] = ['cluster', 'api', 'browser', 'docker'];
 
 function testFiles(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })

@@ -9,7 +9,7 @@ import { mountAuditRoute } from './audit-route.ts';
 import { streamEvents } from './event-stream.ts';
 import { answerFault, checkedFault } from './fault-routes.ts';
 import type { FaultControl } from './fault-routes.ts';
-import { checked, flag, invalid, queryOf, shortened, wholeNumber } from './input.ts';
+import { checked, flag, invalid, listCursor, queryOf, shortened, wholeNumber } from './input.ts';
 import { parseJson } from './request-body.ts';
 import { faultInjectionOff, stopRequestSchema } from './stop.ts';
 import { read } from './task-routes.ts';
@@ -171,7 +171,7 @@ function mountRaftRoutes(deps: ClusterRouteDeps): void {
     const state = await local().stateAt({
       at: query.at === undefined ? null : wholeNumber('at', query.at, any),
       limit: wholeNumber('limit', query.limit, limit),
-      ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
+      ...listCursor(query.cursor),
     });
     shell.answers.json(res, 200, state);
   });

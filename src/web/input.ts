@@ -221,6 +221,20 @@ export function wholeNumber(
   ]);
 }
 
+/** What `nextCursor` of a list looks like. */
+export const CURSOR_PATTERN = '^[0-9]{1,15}$';
+const cursorPattern = new RegExp(CURSOR_PATTERN);
+
+/**
+ * Where a list goes on, for queries with optional fields.
+ * @throws ApiError INVALID
+ */
+export function listCursor(text: string | undefined): { readonly cursor?: string } {
+  if (text === undefined) return {};
+  if (cursorPattern.test(text)) return { cursor: text };
+  throw invalid([{ field: 'cursor', message: `${shortened(text)} is not one that this list gave` }]);
+}
+
 /** @throws ApiError INVALID unless absent, `true` or `false`. */
 export function flag(field: string, text: string | undefined): boolean {
   if (text === undefined || text === 'false') return false;

@@ -139,10 +139,11 @@ export class WebShell {
       res: ServerResponse,
       done: (error?: unknown) => void,
     ) => void;
-    app(req, res, (error) => {
-      const noRoute = `no route ${req.method ?? ''} ${pathOf(req).slice(0, 100)}`;
-      this.#failed(res, error ?? new ApiError('NOT_FOUND', noRoute));
-    });
+    const noRoute = (): ApiError =>
+      new ApiError('NOT_FOUND', `no route ${req.method ?? ''} ${pathOf(req).slice(0, 100)}`);
+    // It would answer these by itself, without our headers.
+    if (req.method === 'OPTIONS') throw noRoute();
+    app(req, res, (error) => this.#failed(res, error ?? noRoute()));
   }
 
   /** This answer is to outlive a stop of the node (it is the answer to the stop). */

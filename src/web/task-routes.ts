@@ -8,13 +8,22 @@ import { TASK_STATUSES } from '../api/tasks.ts';
 import type { TaskListQuery, TaskStatus, TaskSummary, TaskView } from '../api/tasks.ts';
 import type { OutputStream } from '../api/views.ts';
 import { drained } from './drained.ts';
-import { duration, expectNothing, flag, invalid, queryOf, shortened, time, wholeNumber } from './input.ts';
+import {
+  duration,
+  expectNothing,
+  flag,
+  invalid,
+  listCursor,
+  queryOf,
+  shortened,
+  time,
+  wholeNumber,
+} from './input.ts';
 import type { MasterGate } from './master-gate.ts';
 import type { WebShell } from './shell.ts';
 
 const ID_CHARS_MAX = 64;
 const QUERY_CHARS_MAX = 200;
-const CURSOR_CHARS_MAX = 200;
 /** With `follow`, the headers go out after this though there is no output yet: the caller sees that it is accepted. */
 const FIRST_OUTPUT_MS = 200;
 
@@ -275,7 +284,7 @@ function listQuery(query: Readonly<Record<string, string | undefined>>): TaskLis
     ...(since === undefined ? {} : { since: time('since', since) }),
     ...(until === undefined ? {} : { until: time('until', until) }),
     ...(q === undefined || q === '' ? {} : { q: short('q', q, QUERY_CHARS_MAX) }),
-    ...(cursor === undefined ? {} : { cursor: short('cursor', cursor, CURSOR_CHARS_MAX) }),
+    ...listCursor(cursor),
   };
 }
 

@@ -3,65 +3,29 @@
  * wrong ones, get answers that are in it. `CLB_API_REQUESTS=5000 CLB_API_SEED=7` makes more of them, from another seed.
  */
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { after, describe, it } from 'node:test';
 import { ApiError } from '../../src/api/errors.ts';
 import { createServerApp } from '../../src/web/server-app.ts';
 import { openApiDocument } from '../../src/web/openapi/document.ts';
+import { ApiDescription } from './api-description.ts';
+import type { Got, Operation } from './api-description.ts';
+import { Requests, send } from './api-requests.ts';
+import type { Made } from './api-requests.ts';
 import { FakeCluster } from './fake-cluster.ts';
-import { Checker, Dice, Maker } from './json-schema.ts';
-import type { JsonSchema } from './json-schema.ts';
+import { Dice } from './json-schema.ts';
 import { ask, closeAll, FakeLines, FakeLog, FakeStop, guardWith, onClose, startServer } from './nodes.ts';
 import type { TestServer } from './nodes.ts';
 import { NodeMetrics } from '../../src/web/metrics.ts';
 
 after(closeAll);
 
-const REQUESTS = Number(process.env['CLB_API_REQUESTS'] ?? 400);
+const REQUESTS = Number(process.env['CLB_API_REQUESTS'] ?? 800);
+const FILE = 'out/kept.txt';
 const SEED = Number(process.env['CLB_API_SEED'] ?? 1);
 
-interface Described {
-  readonly operationId: string;
-  readonly parameters?: readonly {
-    readonly name: string;
-    readonly in: 'query' | 'header' | 'path';
-    readonly schema: JsonSchema;
-    readonly example?: unknown;
-  }[];
-  readonly requestBody?: {
-    readonly required: boolean;
-    readonly content: {
-      readonly 'application/json': { readonly schema: JsonSchema; readonly example: unknown };
-    };
-  };
-  readonly responses: Readonly<
-    Record<
-      string,
-      {
-        readonly headers: Readonly<Record<string, unknown>>;
-        readonly content: Readonly<
-          Record<
-            string,
-            { readonly schema: JsonSchema; readonly example?: unknown; readonly examples?: object }
-          >
-        >;
-      }
-    >
-  >;
-}
-
 const document = openApiDocument('0.0.0');
-const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, operation]) => ({
-    path,
-    method: method.toUpperCase(),
-    operation: operation as unknown as Described,
-  })),
-);
-type Operation = (typeof operations)[number];
-const requests = new Checker(document.components.schemas, false);
-const answers = new Checker(document.components.schemas, true);
+const api = new ApiDescription(document);
+const { operations, requests, answers } = api;
 
 describe('the description of the API', () => {
   it('has every route under /v1 that a server has, and no other', () => {
@@ -120,163 +84,9 @@ describe('the description of the API', () => {
   });
 });
 
-const TEXTS: ReadonlyMap<string, string> = new Map([
-  ['wait', '5ms'],
-  ['since', '2026-01-02T03:04:05.678Z'],
-  ['until', '1767323045000'],
-]);
-
-interface Made {
-  readonly path: string;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: string | Buffer | null;
-  /** What the description says of it; `null`: not only the description decides. */
-  readonly valid: boolean | null;
-}
-
-/** Makes requests up, and keeps the ids it learns of. */
-class Requests {
-  readonly #dice: Dice;
-  readonly #maker: Maker;
-  /** One that is there. */
-  schedule: string | undefined;
-  readonly ids: string[] = ['server1', 'worker1', 'nothing', 'task00', 'x'.repeat(70), 'ünï/c?de', '..'];
-
-  constructor(dice: Dice) {
-    this.#dice = dice;
-    this.#maker = new Maker(requests, dice);
-  }
-
-  make({ path, operation }: Operation): Made {
-    const dice = this.#dice;
-    const query = new URLSearchParams();
-    const headers: OutgoingHttpHeaders = {};
-    let target = path;
-    let valid: boolean | null = true;
-    for (const { name, in: where, schema } of operation.parameters ?? []) {
-      if (where === 'path') {
-        const there = path.startsWith('/v1/nodes/')
-          ? 'worker1'
-          : path.startsWith('/v1/schedules/')
-            ? this.schedule
-            : this.ids.at(-1);
-        const id = dice.oneIn(2) && there !== undefined ? there : dice.pick(this.ids);
-        target = target.replace(`{${name}}`, encodeURIComponent(id));
-        // What a server may be called is told in words.
-        if (path.startsWith('/v1/raft/peers/')) valid = null;
-        continue;
-      }
-      if (!dice.oneIn(3)) continue;
-      const wrong = dice.oneIn(5);
-      // A wait that is right may still be long, times are texts of a pattern, and a number is a text on its way.
-      const value = wrong ? this.#maker.changed(schema) : (TEXTS.get(name) ?? this.#maker.valid(schema));
-      const text = typeof value === 'string' ? value : JSON.stringify(value);
-      // Headers that are too long (16 KiB) are refused before they are a request.
-      if (where === 'query') query.append(name, text.slice(0, 1_000));
-      else headers[name] = text.replace(/[^\x21-\x7e]/g, '_').slice(0, 2_000);
-      if (wrong) valid = null;
-    }
-    if (dice.oneIn(25)) {
-      query.append(dice.pick(['limit', 'wait', 'nonsense']), 'x');
-      valid = null;
-    }
-    // Whether a range is too long is not for a schema to say, nor is what a key was used for.
-    if (operation.operationId === 'getRaftLog') valid = null;
-    const body = this.#body(operation.requestBody, headers);
-    if (body.valid !== true) valid = valid === null ? null : body.valid;
-    const text = query.toString();
-    return { path: text === '' ? target : `${target}?${text}`, headers, body: body.body, valid };
-  }
-
-  #body(described: Described['requestBody'], headers: OutgoingHttpHeaders): Pick<Made, 'body' | 'valid'> {
-    if (described === undefined) return { body: null, valid: true };
-    const dice = this.#dice;
-    const { schema, example } = described.content['application/json'];
-    headers['content-type'] = 'application/json';
-    if (dice.oneIn(12)) {
-      if (dice.oneIn(4)) headers['content-type'] = 'text/plain';
-      if (dice.oneIn(4)) headers['content-encoding'] = 'gzip';
-      const bad = ['{', '[1,]', '"', 'null', Buffer.from([0xff, 0xfe]), ' '.repeat(70_000), '[[[[{}]]]]'];
-      return { body: dice.pick(bad), valid: null };
-    }
-    if (!described.required && dice.oneIn(2)) return { body: null, valid: true };
-    const value = dice.oneIn(4)
-      ? example
-      : dice.oneIn(3)
-        ? this.#maker.changed(schema)
-        : this.#maker.valid(schema);
-    const valid = requests.wrong(schema, value) === null;
-    // In a batch that is not atomic a wrong task is a result of its own.
-    const each = typeof value === 'object' && value !== null && 'atomic' in value && value.atomic === false;
-    // Nor is it for a schema to say that a file is there twice.
-    const plain = !JSON.stringify(value).includes('__proto__') && !namesFileTwice(value);
-    return { body: JSON.stringify(value), valid: plain && !each ? valid : null };
-  }
-}
-
-/** Anywhere in what is asked for: a task, a batch of them, a schedule. */
-function namesFileTwice(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  const { files } = value as { readonly files?: unknown };
-  const paths = Array.isArray(files)
-    ? files.map((file: unknown) => JSON.stringify(file).match(/"path":"[^"]*"/)?.[0])
-    : [];
-  return new Set(paths).size !== paths.length || Object.values(value).some(namesFileTwice);
-}
-
-interface Got {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-}
-
-/** Of an event stream only the beginning. */
-function send(address: string, method: string, made: Made): Promise<Got> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(`http://${address}`, {
-      path: made.path,
-      method,
-      agent: false,
-      headers: made.headers,
-    });
-    outgoing.on('error', reject);
-    outgoing.on('response', (response) => {
-      const got = { status: response.statusCode ?? 0, headers: response.headers };
-      const chunks: Buffer[] = [];
-      response.on('error', reject);
-      if (String(response.headers['content-type']).startsWith('text/event-stream')) {
-        resolve({ ...got, text: '' });
-        outgoing.destroy();
-        return;
-      }
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => resolve({ ...got, text: Buffer.concat(chunks).toString('utf8') }));
-    });
-    outgoing.end(made.body ?? undefined);
-  });
-}
-
-function checkAnswer({ operation }: Operation, made: Made, got: Got, at: string): void {
+function checkAnswer(operation: Operation, made: Made, got: Got, at: string): void {
   assert.notEqual(got.status, 500, at);
-  const described = operation.responses[String(got.status)];
-  assert.ok(described !== undefined, `${at}: ${got.status} is not described: ${got.text.slice(0, 300)}`);
-  for (const name of Object.keys(described.headers)) {
-    assert.notEqual(got.headers[name.toLowerCase()], undefined, `${at}: ${got.status} without ${name}`);
-  }
-  const type = String(got.headers['content-type']).replace(/;.*/, '');
-  const content = described.content[type];
-  assert.ok(content !== undefined, `${at}: ${got.status} with ${type}`);
-  if (type === 'application/json') {
-    const body = JSON.parse(got.text) as { readonly error?: { readonly code: string } };
-    assert.equal(answers.wrong(content.schema, body), null, `${at}: ${got.text.slice(0, 300)}`);
-    if (content.examples !== undefined) {
-      const codes = Object.keys(content.examples);
-      assert.ok(
-        codes.includes(body.error?.code ?? ''),
-        `${at}: ${String(body.error?.code)} of ${codes.join()}`,
-      );
-    }
-  }
+  api.check(operation, got, at);
   if (made.valid === true) assert.notEqual(got.status, 400, `${at}: ${got.text.slice(0, 300)}`);
   if (made.valid === false) assert.ok(got.status >= 400, `${at}: ${got.status} though it is wrong`);
 }
@@ -316,10 +126,15 @@ function startTroubled(): Promise<TestServer> {
 describe('requests made up from the description', () => {
   it(`get answers that are in it, ${REQUESTS} of seed ${SEED}`, async () => {
     const dice = new Dice(SEED);
-    const made = new Requests(dice);
+    const made = new Requests(api, dice, {
+      inPath: (operation, parameter, id) => {
+        if (operation === 'removePeer') return dice.pick(['server3', id]);
+        return parameter === 'path' ? dice.pick([FILE, id]) : id;
+      },
+    });
     const server = await startTroubled();
     const { address, cluster, stop } = server;
-    for (const name of made.ids) cluster.files.set(name, Buffer.from(name));
+    for (const name of [FILE, ...made.ids]) cluster.files.set(name, Buffer.from(name));
     const seen = new Map<string, Set<number>>();
     for (let n = 0; n < REQUESTS; n += 1) {
       const operation = dice.pick(operations);

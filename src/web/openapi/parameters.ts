@@ -2,7 +2,7 @@
 import { LIMITS } from '../../api/limits.ts';
 import { TASK_STATUSES } from '../../api/tasks.ts';
 import type { JsonSchema } from './json-schema.ts';
-import { TIME_PATTERN } from '../input.ts';
+import { CURSOR_PATTERN, TIME_PATTERN } from '../input.ts';
 import type { Parameter } from './operation.ts';
 
 const wholeNumber = (minimum: number, maximum: number): JsonSchema => ({ type: 'integer', minimum, maximum });
@@ -28,6 +28,7 @@ const STALE_ALWAYS = query(
   'Accepted for uniformity: this is always what the node asked has.',
 );
 
+const LIST_CURSOR: JsonSchema = { type: 'string', pattern: CURSOR_PATTERN };
 const TIME: JsonSchema = { type: 'string', pattern: TIME_PATTERN };
 const TIME_TEXT = 'ISO 8601 in UTC, or milliseconds since 1970';
 
@@ -53,7 +54,7 @@ export const LIST_PARAMETERS: readonly Parameter[] = [
     wholeNumber(1, LIMITS.listLimitMax),
     `Tasks per page, ${LIMITS.listLimitDefault} unless told.`,
   ),
-  query('cursor', { type: 'string', minLength: 1, maxLength: 200 }, 'The `nextCursor` of the page before.'),
+  query('cursor', LIST_CURSOR, 'The `nextCursor` of the page before.'),
   query('brief', yesNo, 'Without scripts, stdin and output.'),
   STALE,
 ];
@@ -91,7 +92,7 @@ export const STATE_PARAMETERS: readonly Parameter[] = [
     wholeNumber(1, LIMITS.listLimitMax),
     `Tasks at most, ${LIMITS.listLimitDefault} unless told.`,
   ),
-  query('cursor', cursor, 'Where the next page begins (`nextCursor`).'),
+  query('cursor', LIST_CURSOR, 'The `nextCursor` of the page before.'),
   STALE_ALWAYS,
 ];
 
