@@ -131,7 +131,6 @@ function hintOf(error: ClbError): string | null {
     case 'INVALID':
     case 'CONFLICT':
     case 'TOO_LARGE':
-    case 'UNSUPPORTED_MEDIA_TYPE':
     case 'INTERNAL':
       return null;
   }

@@ -101,7 +101,6 @@ const CODE_BY_STATUS = new Map<number, ErrorCode>([
   [404, 'NOT_FOUND'],
   [409, 'CONFLICT'],
   [413, 'TOO_LARGE'],
-  [415, 'UNSUPPORTED_MEDIA_TYPE'],
   [418, 'STOPPED'],
   [429, 'QUEUE_FULL'],
   [502, 'UNAVAILABLE'],

@@ -15,7 +15,6 @@ export const ERROR_TEXTS: Readonly<Record<ErrorCode, string>> = {
   NOT_FOUND: 'no task "3f9a2c"',
   CONFLICT: 'its state does not allow it, other content under a known key, or an ambiguous id prefix',
   TOO_LARGE: 'the body is larger than the limit of 1048576 bytes (1 MiB)',
-  UNSUPPORTED_MEDIA_TYPE: 'the body must be application/json',
   STOPPED: 'I am simulating a crash, please do not bother me',
   QUEUE_FULL: 'the queue holds as many tasks as it may',
   INTERNAL: "internal error; the node's log has the details",
