@@ -1,14 +1,23 @@
 import { ApiError } from '../api/errors.ts';
 import type { AddPeerRequest, PeersView, PeerView, SnapshotView } from '../api/peers.ts';
+import type { LeadView } from '../api/views.ts';
 import type { Consensus } from '../raft/consensus.ts';
 import type { NodeId } from '../raft/core/types.ts';
 import type { MembershipChange, MembershipResult } from '../raft/membership.ts';
 
 const RETRY_AFTER_SECONDS = 1;
 
+/** A voter that was silent for longer is not asked to lead: the cluster takes no proposals while a transfer goes on. */
+const TRANSFER_SILENT_MS_MAX = 1_000;
+
+/** Resolves true once `to` is known to lead. Absent where there is nobody to hand the lead to. */
+export interface LeadershipTransfer {
+  transferLeadership?(to: NodeId): Promise<boolean>;
+}
+
 export interface PeerBookOptions {
   readonly nodeId: string;
-  readonly consensus: Consensus<unknown> & Partial<MembershipChange>;
+  readonly consensus: Consensus<unknown> & LeadershipTransfer & Partial<MembershipChange>;
   /** host:port of a server, by its id. */
   readonly serverAddress: (id: string) => string | null;
 }
@@ -40,6 +49,33 @@ export class PeerBook {
   /** @throws ApiError */
   async remove(id: string): Promise<PeersView> {
     return this.#told(await this.#changer().removeMember(id as NodeId));
+  }
+
+  /** @throws ApiError */
+  async transferLeadership(to: string): Promise<LeadView> {
+    const { consensus } = this.#options;
+    const { role, term, config } = consensus.status();
+    if (role !== 'leader') throw noLeader();
+    const id = to as NodeId;
+    if (config.learners.includes(id)) {
+      throw cannotLead('not_a_voter', `${to} is a learner: it can lead once it is a voter`);
+    }
+    if (!config.voters.includes(id)) {
+      const shown = JSON.stringify(to);
+      throw new ApiError('NOT_FOUND', `no voter ${shown}, there are ${config.voters.join(', ')}`);
+    }
+    if (to === this.#options.nodeId) return { leader: to, term };
+    const silentMs = consensus.lastContactMs().get(id) ?? null;
+    if (silentMs === null || silentMs > TRANSFER_SILENT_MS_MAX) {
+      const silent =
+        silentMs === null ? 'was never heard of' : `was last heard of ${Math.round(silentMs)} ms ago`;
+      throw cannotLead('not_reachable', `${to} ${silent}: the lead stays here`);
+    }
+    await consensus.transferLeadership?.(id);
+    const now = consensus.status();
+    if (now.leader === id) return { leader: to, term: now.term };
+    const leads = now.leader === null ? 'an election goes on' : `${now.leader} leads`;
+    throw cannotLead('timed_out', `${to} did not take the lead in time, ${leads}`);
   }
 
   /** @throws ApiError */
@@ -76,9 +112,7 @@ export class PeerBook {
       case 'done':
         return this.view();
       case 'notLeader':
-        throw new ApiError('NO_LEADER', 'this server is not the master', {
-          retryAfterSeconds: RETRY_AFTER_SECONDS,
-        });
+        throw noLeader();
       case 'unknown':
         throw new ApiError('UNKNOWN_OUTCOME', `${result.reason}: the change may or may not have been made`);
       case 'refused': {
@@ -88,4 +122,15 @@ export class PeerBook {
       }
     }
   }
+}
+
+/** For what only a master may do. */
+export function noLeader(): ApiError {
+  return new ApiError('NO_LEADER', 'this server is not the master', {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
+
+function cannotLead(reason: 'not_a_voter' | 'not_reachable' | 'timed_out', message: string): ApiError {
+  return new ApiError('CONFLICT', message, { details: { reason } });
 }

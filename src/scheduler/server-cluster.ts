@@ -19,7 +19,7 @@ import type {
 } from '../api/views.ts';
 import type { AddPeerRequest, PeersView, SnapshotView } from '../api/peers.ts';
 import type { Consensus, RoleChange } from '../raft/consensus.ts';
-import type { Entry, LogIndex, NodeId } from '../raft/core/types.ts';
+import type { LogIndex } from '../raft/core/types.ts';
 import { auditLines } from './audit.ts';
 import type { MembershipChange } from '../raft/membership.ts';
 import { EventRing } from './event-ring.ts';
@@ -30,28 +30,21 @@ import { openFile, taskFilesView } from './master/files.ts';
 import { readOutput } from './master/output.ts';
 import type { OutputOptions } from './master/output.ts';
 import { throwIfRefused } from './op-refusal.ts';
-import { PeerBook } from './peer-book.ts';
+import { nodeView } from './node-view.ts';
+import { noLeader, PeerBook, type LeadershipTransfer } from './peer-book.ts';
+import { logEntryView, raftView } from './raft-view.ts';
 import { ScheduleBook } from './schedule-book.ts';
-import { decodeEntry } from './state/ops.ts';
-import type { ApplyResult, Op } from './state/ops.ts';
-import type { NodeRecord, TaskRecord } from './state/records.ts';
+import type { ApplyResult } from './state/ops.ts';
+import type { TaskRecord } from './state/records.ts';
 import type { AppliedEntry } from './state/task-state.ts';
 import { StateHistory } from './state-history.ts';
 import { Submitter } from './submitter.ts';
 import type { TaskMachine } from './task-machine.ts';
 import { exactTask, findTask, listTasks } from './task-search.ts';
-import { isoTime, placementRecord, taskEvents, taskView, whatItIsScheduledFor } from './task-view.ts';
+import { isoTime, taskEvents, taskView, whatItIsScheduledFor } from './task-view.ts';
 import { TaskWaiters } from './task-waiters.ts';
 
 const RETRY_AFTER_SECONDS = 1;
-/** A voter that was silent for longer is not asked to lead: the cluster takes no proposals while a transfer goes on. */
-const TRANSFER_SILENT_MS_MAX = 1_000;
-
-/** Resolves true once `to` is known to lead. Absent where there is nobody to hand the lead to. */
-interface LeadershipTransfer {
-  transferLeadership?(to: NodeId): Promise<boolean>;
-}
-
 export interface ServerClusterOptions {
   readonly nodeId: string;
   readonly consensus: Consensus<ApplyResult> & LeadershipTransfer & Partial<MembershipChange>;
@@ -217,30 +210,8 @@ export class ServerCluster implements Cluster {
     return { paused, lengths: { scheduled, queued, assigned, running } };
   }
 
-  async transferLeadership(to: string): Promise<LeadView> {
-    const { consensus } = this.#options;
-    const { role, term, config } = consensus.status();
-    if (role !== 'leader') throw this.#noLeader();
-    const id = to as NodeId;
-    if (config.learners.includes(id)) {
-      throw cannotLead('not_a_voter', `${to} is a learner: it can lead once it is a voter`);
-    }
-    if (!config.voters.includes(id)) {
-      const shown = JSON.stringify(to);
-      throw new ApiError('NOT_FOUND', `no voter ${shown}, there are ${config.voters.join(', ')}`);
-    }
-    if (to === this.nodeId) return { leader: to, term };
-    const silentMs = consensus.lastContactMs().get(id) ?? null;
-    if (silentMs === null || silentMs > TRANSFER_SILENT_MS_MAX) {
-      const silent =
-        silentMs === null ? 'was never heard of' : `was last heard of ${Math.round(silentMs)} ms ago`;
-      throw cannotLead('not_reachable', `${to} ${silent}: the lead stays here`);
-    }
-    await consensus.transferLeadership?.(id);
-    const now = consensus.status();
-    if (now.leader === id) return { leader: to, term: now.term };
-    const leads = now.leader === null ? 'an election goes on' : `${now.leader} leads`;
-    throw cannotLead('timed_out', `${to} did not take the lead in time, ${leads}`);
+  transferLeadership(to: string): Promise<LeadView> {
+    return this.#peers.transferLeadership(to);
   }
 
   peers(): PeersView {
@@ -326,7 +297,7 @@ export class ServerCluster implements Cluster {
 
   readOutput(idOrPrefix: string, options: OutputOptions): AsyncIterable<Uint8Array> {
     const { master, machine } = this.#options;
-    if (!master.leading) throw this.#noLeader();
+    if (!master.leading) throw noLeader();
     const { id } = this.#find(idOrPrefix);
     return readOutput(
       {
@@ -346,7 +317,7 @@ export class ServerCluster implements Cluster {
 
   openFile(idOrPrefix: string, path: string, signal: AbortSignal): Promise<FileBytes> {
     const { master } = this.#options;
-    if (!master.leading) throw this.#noLeader();
+    if (!master.leading) throw noLeader();
     return openFile(this.#find(idOrPrefix), path, master.fleet, signal);
   }
 
@@ -357,34 +328,7 @@ export class ServerCluster implements Cluster {
     const removed = new Set<string>(this.#options.consensus.status().config.removed);
     return [...machine.state.nodes.values()]
       .filter(({ id, role, up }) => up || role !== 'server' || !removed.has(id))
-      .map((record) => this.#nodeView(record, eligible));
-  }
-
-  #nodeView(record: NodeRecord, eligibleNodes: ReadonlySet<string>): NodeView {
-    const { master, machine } = this.#options;
-    const live = master.leading ? master.fleet.get(record.id) : undefined;
-    const connected = live === undefined || live.session !== null;
-    const status = !record.up
-      ? 'down'
-      : !connected
-        ? 'disconnected'
-        : record.draining || live?.leaving === true
-          ? 'draining'
-          : 'ready';
-    return {
-      id: record.id,
-      role: record.role,
-      address: record.address,
-      status,
-      eligible: master.leading ? eligibleNodes.has(record.id) : status === 'ready',
-      cpu: live?.cpu ?? null,
-      memory: live?.memory ?? null,
-      slots: record.slots,
-      running: machine.state.tasks.onNode(record.id).size,
-      labels: record.labels,
-      lastSeenAt: live?.lastSeenWallMs == null ? null : isoTime(live.lastSeenWallMs),
-      leader: record.id === this.#leader?.id,
-    };
+      .map((record) => nodeView(record, { master, machine, eligible, leader: this.#leader?.id ?? null }));
   }
 
   async drain(node: string, drain: boolean, deadlineMs: number | null): Promise<void> {
@@ -392,34 +336,12 @@ export class ServerCluster implements Cluster {
   }
 
   raft(): RaftView {
-    const status = this.#options.consensus.status();
-    const contacts = this.#options.consensus.lastContactMs();
-    const peers: Record<string, RaftView['peers'][string]> = {};
-    for (const [id, peer] of status.peers) {
-      const lag = Math.max(0, status.lastIndex - peer.matchIndex);
-      peers[id] = { matchIndex: peer.matchIndex, lag, lastContactMs: contacts.get(id) ?? null };
-    }
-    return {
-      id: status.id,
-      role: status.role === 'preCandidate' ? 'candidate' : status.role,
-      term: status.term,
-      votedFor: status.votedFor,
-      leader: status.leader,
-      leaderSince: this.#leader === null ? null : isoTime(this.#leader.sinceMs),
-      firstIndex: status.firstIndex,
-      lastIndex: status.lastIndex,
-      commitIndex: status.commitIndex,
-      appliedIndex: status.appliedIndex,
-      snapshotIndex: status.snapshotIndex,
-      voters: status.config.voters,
-      learners: status.config.learners,
-      peers,
-    };
+    return raftView(this.#options.consensus, this.#leader?.sinceMs ?? null);
   }
 
   raftLog(from: number, to: number): readonly RaftLogEntryView[] {
     const last = Math.min(to, from + LIMITS.raftLogEntriesPerCallMax - 1);
-    return this.#options.consensus.entries(from as LogIndex, last as LogIndex).map(entryView);
+    return this.#options.consensus.entries(from as LogIndex, last as LogIndex).map(logEntryView);
   }
 
   audit(): AsyncIterable<AuditLine> {
@@ -446,34 +368,4 @@ export class ServerCluster implements Cluster {
   subscribe(afterIndex: number | null, onMessage: (message: EventMessage) => void) {
     return this.#ring.subscribe(afterIndex, onMessage);
   }
-
-  #noLeader(): ApiError {
-    return new ApiError('NO_LEADER', 'this server is not the master', {
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-    });
-  }
-}
-
-function cannotLead(reason: 'not_a_voter' | 'not_reachable' | 'timed_out', message: string): ApiError {
-  return new ApiError('CONFLICT', message, { details: { reason } });
-}
-
-function entryView(entry: Entry): RaftLogEntryView {
-  const { index, term, kind } = entry;
-  switch (kind) {
-    case 'noop':
-      return { index, term, kind, time: null, data: null };
-    case 'config':
-      return { index, term, kind, time: null, data: entry.config };
-    case 'command': {
-      const content = decodeEntry(entry.payload);
-      if (content === null) return { index, term, kind, time: null, data: null };
-      return { index, term, kind, time: isoTime(content.at), data: content.ops.map(opView) };
-    }
-  }
-}
-
-/** As it is in the log, but for what is packed there. */
-function opView(op: Op): unknown {
-  return op.op === 'assign' ? { ...op, placement: placementRecord(op.placement) } : op;
 }
