@@ -36,13 +36,23 @@ export function findTask(tasks: TaskTable, idOrPrefix: string): TaskRecord {
     );
   }
   const [first, second] = [...tasks.findPrefix(prefix, 2), ...tasks.archive.findPrefix(prefix, 2)];
-  if (first === undefined) throw new ApiError('NOT_FOUND', `there is no task ${idOrPrefix}`);
+  if (first === undefined) throw notThere(tasks, idOrPrefix);
   if (second !== undefined) {
     throw new ApiError('CONFLICT', `${idOrPrefix} may be task ${first} or ${second}: give more of the id`);
   }
   const found = exactTask(tasks, first);
   if (found === null) throw new Error(`task ${first} was found by its prefix and is not there`);
   return found;
+}
+
+/** Of a task that was removed nothing is left that would tell it from one that never was. */
+function notThere(tasks: TaskTable, idOrPrefix: string): ApiError {
+  const removed = tasks.archive.counters().retiredThrough;
+  const why =
+    removed === 0
+      ? ''
+      : `: it never was, or it has ended and is kept no longer (${removed} finished tasks were removed by --keep-for or --keep-tasks)`;
+  return new ApiError('NOT_FOUND', `there is no task ${idOrPrefix}${why}`);
 }
 
 /** The task with this very id; null if there is none. */
