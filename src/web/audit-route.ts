@@ -2,7 +2,7 @@
 import { ApiError } from '../api/errors.ts';
 import type { Cluster } from '../api/cluster.ts';
 import { drained } from './drained.ts';
-import { queryOf } from './input.ts';
+import { staleQuery } from './input.ts';
 import type { WebShell } from './shell.ts';
 
 /** Each reads the whole log and archive from the disk. */
@@ -13,7 +13,7 @@ const WRITE_CHARS_MIN = 64 * 1024;
 export function mountAuditRoute(shell: WebShell, local: () => Cluster): void {
   let running = 0;
   shell.route('get', '/v1/audit', async (req, res) => {
-    queryOf(req, ['stale']);
+    staleQuery(req);
     if (running >= AUDITS_MAX) {
       throw new ApiError(
         'QUEUE_FULL',

@@ -9,7 +9,7 @@ import { mountAuditRoute } from './audit-route.ts';
 import { streamEvents } from './event-stream.ts';
 import { answerFault, checkedFault } from './fault-routes.ts';
 import type { FaultControl } from './fault-routes.ts';
-import { checked, flag, invalid, listCursor, queryOf, shortened, wholeNumber } from './input.ts';
+import { checked, flag, invalid, listCursor, queryOf, shortened, staleQuery, wholeNumber } from './input.ts';
 import { parseJson } from './request-body.ts';
 import { faultInjectionOff, stopRequestSchema } from './stop.ts';
 import { read } from './task-routes.ts';
@@ -47,7 +47,7 @@ function mountNodeRoutes(deps: ClusterRouteDeps): void {
   const { answers, bodies } = shell;
 
   shell.route('get', '/v1/nodes', async (req, res) => {
-    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    const stale = staleQuery(req);
     await read(gate, local, req, res, stale, (cluster) => {
       answers.json(res, 200, { nodes: cluster.nodes() });
     });
@@ -127,7 +127,7 @@ function mountQueueRoutes(deps: ClusterRouteDeps): void {
   const { answers, bodies } = shell;
 
   shell.route('get', '/v1/queue', async (req, res) => {
-    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    const stale = staleQuery(req);
     await read(gate, local, req, res, stale, (cluster) => {
       answers.json(res, 200, cluster.queue());
     });
@@ -151,12 +151,13 @@ function mountQueueRoutes(deps: ClusterRouteDeps): void {
 function mountRaftRoutes(deps: ClusterRouteDeps): void {
   const { shell, local } = deps;
   shell.route('get', '/v1/raft', (req, res) => {
-    queryOf(req, ['stale']);
+    staleQuery(req);
     shell.answers.json(res, 200, local().raft());
   });
 
   shell.route('get', '/v1/raft/log', (req, res) => {
     const query = queryOf(req, ['from', 'to', 'stale']);
+    flag('stale', query.stale);
     const cluster = local();
     const { from, to } = logRange(cluster, query.from, query.to);
     shell.answers.json(res, 200, { entries: from > to ? [] : cluster.raftLog(from, to) });
@@ -166,6 +167,7 @@ function mountRaftRoutes(deps: ClusterRouteDeps): void {
 
   shell.route('get', '/v1/state', async (req, res) => {
     const query = queryOf(req, ['at', 'limit', 'cursor', 'stale']);
+    flag('stale', query.stale);
     const any = { min: 0, max: Number.MAX_SAFE_INTEGER, otherwise: 0 };
     const limit = { min: 1, max: LIMITS.listLimitMax, otherwise: LIMITS.listLimitDefault };
     const state = await local().stateAt({

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Cluster } from '../api/cluster.ts';
 import type { EventMessage } from '../api/views.ts';
-import { invalid, queryOf, shortened } from './input.ts';
+import { flag, invalid, queryOf, shortened } from './input.ts';
 import { lastEventId, sseFrame } from './sse.ts';
 import type { SseHub, SseStream } from './sse.ts';
 
@@ -17,7 +17,9 @@ const frames = new WeakMap<EventMessage, string>();
  * @throws ApiError INVALID, UNAVAILABLE
  */
 export function streamEvents(hub: SseHub, cluster: Cluster, req: IncomingMessage, res: ServerResponse): void {
-  const cursor = lastEventId(req, queryOf(req, ['after', 'stale']).after);
+  const query = queryOf(req, ['after', 'stale']);
+  flag('stale', query.stale);
+  const cursor = lastEventId(req, query.after);
   if (cursor !== null && !/^\d{1,15}$/.test(cursor)) {
     throw invalid([{ field: 'Last-Event-ID', message: `${shortened(cursor)} is not an index of the log` }]);
   }

@@ -67,8 +67,9 @@ export function time(field: string, text: string): number {
 
 /** @throws ApiError INVALID where a body says anything though nothing is to be said */
 export function expectNothing(body: Buffer): void {
-  if (/^\s*(\{\s*\}\s*)?$/.test(body.toString('utf8'))) return;
-  throw invalid([{ field: 'body', message: 'nothing is expected here' }]);
+  const text = body.toString('utf8');
+  if (/^\s*(\{\s*\}\s*)?$/.test(text)) return;
+  throw invalid([{ field: 'body', message: `nothing is expected here, not ${shortened(text)}` }]);
 }
 
 /** A value as an error may show it: short, on one line, never a whole object. */
@@ -117,7 +118,7 @@ function problemOf(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_key':
       return issue.issues.map((inner) => `invalid name: ${inner.message}`).join('; ');
     case 'custom':
-      return issue.message;
+      return customText(issue.message, value);
     case 'invalid_format':
     case 'not_multiple_of':
     case 'unrecognized_keys':
@@ -125,6 +126,14 @@ function problemOf(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_element':
       return `${shortened(value)}: ${issue.message}`;
   }
+}
+
+/** What schemas say in words of their own: of a text what it `must` be, of a map how many it may have `at most`. */
+function customText(message: string, value: unknown): string {
+  if (typeof value === 'string' && message.startsWith('must')) return `${shortened(value)} ${message}`;
+  if (typeof value === 'object' && value !== null && message.startsWith('at most'))
+    return `${Object.keys(value).length} are too many, ${message}`;
+  return message;
 }
 
 function expectedText(expected: string): string {
@@ -233,6 +242,14 @@ export function listCursor(text: string | undefined): { readonly cursor?: string
   if (text === undefined) return {};
   if (cursorPattern.test(text)) return { cursor: text };
   throw invalid([{ field: 'cursor', message: `${shortened(text)} is not one that this list gave` }]);
+}
+
+/**
+ * Where only `stale` may stand in the query: its value. Routes that speak for the node asked anyway take it without effect.
+ * @throws ApiError INVALID
+ */
+export function staleQuery(req: IncomingMessage): boolean {
+  return flag('stale', queryOf(req, ['stale']).stale);
 }
 
 /** @throws ApiError INVALID unless absent, `true` or `false`. */

@@ -1,10 +1,9 @@
 /** GET /logging and /logging/stream: the lines of a node, as text, as a page, and live (contract §5). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError } from '../api/errors.ts';
 import type { LogLine } from '../api/log.ts';
 import type { Answers } from './answers.ts';
 import { drained } from './drained.ts';
-import { queryOf, wholeNumber } from './input.ts';
+import { invalid, queryOf, shortened, wholeNumber } from './input.ts';
 import { loggingPage } from './logging-page.ts';
 import type { LogSource } from './log-source.ts';
 import { wantsHtml } from './negotiation.ts';
@@ -83,7 +82,8 @@ export async function streamLogging(
 ): Promise<void> {
   const cursor = lastEventId(req, queryOf(req, ['after']).after);
   if (cursor !== null && !/^[A-Za-z0-9]{1,32}:\d{1,15}$/.test(cursor)) {
-    throw new ApiError('INVALID', 'Last-Event-ID: not an id of this stream (EPOCH:NUMBER)');
+    const message = `${shortened(cursor)} is not an id of this stream (EPOCH:NUMBER)`;
+    throw invalid([{ field: 'Last-Event-ID', message }]);
   }
   const { source } = logging;
   const stream = logging.hub.open(res);

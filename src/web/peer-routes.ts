@@ -1,7 +1,7 @@
 /** /v1/raft/peers, /v1/raft/snapshot: who takes part in consensus. */
 import { LIMITS } from '../api/limits.ts';
 import { addPeerRequestSchema } from '../api/peers.ts';
-import { checked, expectNothing, invalid, queryOf, shortened } from './input.ts';
+import { checked, expectNothing, invalid, queryOf, shortened, staleQuery } from './input.ts';
 import { parseJson } from './request-body.ts';
 import type { TaskRouteDeps } from './task-routes.ts';
 
@@ -12,7 +12,7 @@ export function mountPeerRoutes({ shell, gate, local }: TaskRouteDeps): void {
   const { answers, bodies } = shell;
 
   shell.route('get', '/v1/raft/peers', (req, res) => {
-    queryOf(req, ['stale']);
+    staleQuery(req);
     answers.json(res, 200, local().peers());
   });
 

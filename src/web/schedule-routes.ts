@@ -2,7 +2,7 @@
 import { ApiError } from '../api/errors.ts';
 import { LIMITS } from '../api/limits.ts';
 import { scheduleRequestSchema } from '../api/schedules.ts';
-import { checked, flag, queryOf, shortened } from './input.ts';
+import { checked, queryOf, shortened, staleQuery } from './input.ts';
 import { parseJson } from './request-body.ts';
 import { read } from './task-routes.ts';
 import type { TaskRouteDeps } from './task-routes.ts';
@@ -13,7 +13,7 @@ export function mountScheduleRoutes({ shell, gate, local }: TaskRouteDeps): void
   const { answers, bodies } = shell;
 
   shell.route('get', '/v1/schedules', async (req, res) => {
-    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    const stale = staleQuery(req);
     await read(gate, local, req, res, stale, (cluster) => {
       answers.json(res, 200, { schedules: cluster.schedules() });
     });

@@ -9,7 +9,7 @@ import { batchRequestSchema, idempotencyKeySchema, taskRequestSchema } from '../
 import type { BatchResultItem, TaskRequest } from '../api/tasks.ts';
 import type { Answers } from './answers.ts';
 import { drained } from './drained.ts';
-import { check, checked, invalid, queryOf } from './input.ts';
+import { check, checked, invalid, queryOf, shortened } from './input.ts';
 import type { FieldProblem } from './input.ts';
 import type { MasterGate } from './master-gate.ts';
 import { parseJson, sizeText } from './request-body.ts';
@@ -240,6 +240,8 @@ function clientPortHeader(req: IncomingMessage): number | null {
   if (text === undefined) return null;
   const port = typeof text === 'string' && /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port < 1 || port > 65_535)
-    throw invalid([{ field: 'X-Clb-Client-Port', message: 'not a port from 1 to 65535' }]);
+    throw invalid([
+      { field: 'X-Clb-Client-Port', message: `${shortened(text)} is not a port from 1 to 65535` },
+    ]);
   return port;
 }

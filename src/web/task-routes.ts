@@ -16,6 +16,7 @@ import {
   listCursor,
   queryOf,
   shortened,
+  staleQuery,
   time,
   wholeNumber,
 } from './input.ts';
@@ -57,7 +58,7 @@ export function mountTaskRoutes(deps: TaskRouteDeps): void {
 
   shell.route('get', '/v1/tasks/:id/events', async (req, res) => {
     const id = taskId(req);
-    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    const stale = staleQuery(req);
     await read(gate, local, req, res, stale, (cluster) => {
       answers.json(res, 200, { events: cluster.taskEvents(id) });
     });
@@ -76,7 +77,7 @@ export function mountTaskRoutes(deps: TaskRouteDeps): void {
 
   shell.route('get', '/v1/tasks/:id/files', async (req, res) => {
     const id = taskId(req);
-    const stale = flag('stale', queryOf(req, ['stale']).stale);
+    const stale = staleQuery(req);
     await read(gate, local, req, res, stale, (cluster) => {
       answers.json(res, 200, cluster.taskFiles(id));
     });
