@@ -56,6 +56,7 @@ export class HttpHost {
   readonly #server: Server;
   /** Upgraded connections among them, which node:http no longer counts as its own but still waits for. */
   readonly #sockets = new Set<Socket>();
+  #isClosing = false;
 
   constructor(
     options: ListenOptions,
@@ -65,7 +66,11 @@ export class HttpHost {
     cut: ConnectionCut | null = null,
   ) {
     this.#options = options;
-    this.#server = createHttpServer(handle);
+    this.#server = createHttpServer((req, res) => {
+      // Who keeps a connection for one request after the other would keep this node from ending.
+      if (this.#isClosing) res.setHeader('connection', 'close');
+      handle(req, res);
+    });
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -88,6 +93,7 @@ export class HttpHost {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     const timer = setTimeout(() => {

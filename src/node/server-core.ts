@@ -148,11 +148,16 @@ export class ServerCore {
     });
   }
 
-  /** In order: running tasks are given back while there is a master to take them, then the lead is handed over. */
-  async stop(): Promise<void> {
+  /**
+   * In order: running tasks are given back while there is a master to take them, then the lead is handed over.
+   * @param onHandedOver called when that is done: from then on this server can answer nobody
+   */
+  async stop(onHandedOver: () => void): Promise<void> {
     this.#ending.abort();
     await this.#worker.stop();
     this.#stopAccepting();
+    await this.#raft.handOver();
+    onHandedOver();
     await this.#raft.stop();
     this.#master.stop();
     this.#cluster.stop();

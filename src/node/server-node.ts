@@ -93,7 +93,9 @@ export class ServerNode implements RunnableNode {
 
   async stop(): Promise<void> {
     this.#ending.abort();
-    await this.#core?.stop();
+    await this.#core?.stop(() => {
+      this.#core = null;
+    });
     this.#metrics.stop();
     this.#app.close();
     this.#stopNode.close();

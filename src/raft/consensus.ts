@@ -1,12 +1,14 @@
 import type { Entry, LogIndex, NodeId, RaftStatus, Role, Term } from './core/types.ts';
 import type { StoredStretch } from './storage/log-packs.ts';
 
+export { TRANSFERRING } from './core/leading.ts';
+
 /** What became of a proposal (raft.md item 42). `unknown` is never to be treated as failed. */
 export type ProposeResult<Result> =
   | { readonly kind: 'applied'; readonly index: LogIndex; readonly term: Term; readonly result: Result }
   /** Certainly in no log. */
   | { readonly kind: 'notLeader'; readonly leader: NodeId | null }
-  /** Certainly in no log: a named limit is reached; try later. */
+  /** Certainly in no log: a named limit is reached, or the lead is being handed over ({@link TRANSFERRING}); try later. */
   | { readonly kind: 'overloaded'; readonly limit: string }
   /** In this node's log when it lost the lead (or stopped): it may be committed or not. */
   | { readonly kind: 'unknown'; readonly reason: string };

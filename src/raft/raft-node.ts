@@ -132,7 +132,7 @@ export class RaftNode<Result> implements Consensus<Result> {
   /** Orderly end: hands over the lead if it has it, writes what is due, closes store and transport. */
   async stop(): Promise<void> {
     if (this.#life === 'running') {
-      await this.#handOver();
+      await this.handOver();
       await this.#parts.flusher.drain();
     }
     await this.#end('the server was stopped');
@@ -189,6 +189,20 @@ export class RaftNode<Result> implements Consensus<Result> {
     this.#input({ kind: 'transferLeadership', to });
     await this.#until((change) => change.role !== 'leader' && change.leader !== null);
     return this.#core.status().leader === to;
+  }
+
+  /** If it leads: asks the most complete voter to take over, and waits a bounded time for it. */
+  async handOver(): Promise<void> {
+    const { role, peers, config } = this.#core.status();
+    if (this.#life !== 'running' || role !== 'leader') return;
+    const candidates = [...peers].filter(
+      ([id, peer]) => config.voters.includes(id) && peer.state === 'replicate',
+    );
+    candidates.sort(([, a], [, b]) => b.matchIndex - a.matchIndex);
+    const successor = candidates[0]?.[0];
+    if (successor === undefined) return;
+    this.#input({ kind: 'transferLeadership', to: successor });
+    await this.#until((change) => change.role !== 'leader');
   }
 
   /** Takes a snapshot now. @returns null if it could not be finished (one from the leader came, or the node ended) */
@@ -305,7 +319,7 @@ export class RaftNode<Result> implements Consensus<Result> {
       minBytes: this.#settings.diskFreeBytesMin,
       everyMs: this.#settings.diskCheckMs,
       log,
-      onLow: () => void this.#handOver(),
+      onLow: () => void this.handOver(),
     });
   }
 
@@ -459,20 +473,6 @@ export class RaftNode<Result> implements Consensus<Result> {
     this.#parts.barriers.applied(meta.index);
     this.#isInstalling = false;
     return true;
-  }
-
-  /** Asks the most complete voter to take over, and waits a bounded time for it. */
-  async #handOver(): Promise<void> {
-    const { role, peers, config } = this.#core.status();
-    if (role !== 'leader') return;
-    const candidates = [...peers].filter(
-      ([id, peer]) => config.voters.includes(id) && peer.state === 'replicate',
-    );
-    candidates.sort(([, a], [, b]) => b.matchIndex - a.matchIndex);
-    const successor = candidates[0]?.[0];
-    if (successor === undefined) return;
-    this.#input({ kind: 'transferLeadership', to: successor });
-    await this.#until((change) => change.role !== 'leader');
   }
 
   /** Resolves when a change of role fulfils `condition`, or after `transferMs`. */

@@ -30,7 +30,7 @@ export interface MasterCall {
 }
 
 export interface MasterGateOptions {
-  /** null while the node behind these routes is being built. */
+  /** null while the node behind these routes is being built, and once it has ended. */
   readonly cluster: () => Cluster | null;
   readonly nodeId: string;
   readonly token: string | null;
@@ -103,7 +103,8 @@ export class MasterGate {
     deadlineMs: number,
   ): Promise<Tried> {
     const cluster = this.#options.cluster();
-    if (cluster === null) throw forwarded ? noLeader(`${this.#options.nodeId} is starting`) : starting();
+    if (cluster === null)
+      throw forwarded ? noLeader(`${this.#options.nodeId} is starting or ending`) : starting();
     if (cluster.isLeader()) return this.#here(cluster, res, call);
     if (forwarded) return 'not-done';
     const leader = cluster.leader();
@@ -181,9 +182,9 @@ function isRead(req: IncomingMessage): boolean {
   return req.method === 'GET' || req.method === 'HEAD';
 }
 
-/** The process serves already, the node within does not yet. */
+/** The process serves already or still; the node within does not. */
 export function starting(): ApiError {
-  return new ApiError('UNAVAILABLE', 'this node is starting', { retryAfterSeconds: 1 });
+  return new ApiError('UNAVAILABLE', 'this node is starting or ending', { retryAfterSeconds: 1 });
 }
 
 function unknownOutcome(): ApiError {

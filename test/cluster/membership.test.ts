@@ -7,15 +7,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import type { PeersView } from '../../src/api/peers.ts';
-import type { TaskView } from '../../src/api/tasks.ts';
-import { isFinal } from '../../src/api/tasks.ts';
 import type { NodeView } from '../../src/api/views.ts';
-import { beatingCommand, overlaps, readTrace } from './payloads.ts';
+import { Load } from './load.ts';
 import { eventually, ProcessCluster } from './processes.ts';
-
-/** Submitted one after the other by each of the clients, as long as servers come and go. */
-const CLIENTS = 3;
-const BEATS = 2;
 
 describe('membership', { timeout: 600_000 }, () => {
   let cluster: ProcessCluster;
@@ -133,81 +127,3 @@ describe('membership', { timeout: 600_000 }, () => {
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
   }
 });
-
-/** Clients that submit without end, each task under its own key until it is accepted, at whichever server answers. */
-class Load {
-  readonly #cluster: ProcessCluster;
-  readonly #record: string;
-  readonly #accepted = new Map<number, string>();
-  readonly #clients: Promise<void>[] = [];
-  #next = 0;
-  #isOver = false;
-
-  constructor(cluster: ProcessCluster) {
-    this.#cluster = cluster;
-    this.#record = join(cluster.folder, 'record');
-  }
-
-  start(): void {
-    for (let n = 0; n < CLIENTS; n += 1) {
-      const client = this.#client();
-      // Looked at when the load is over; in a test that failed nobody does.
-      client.catch(() => undefined);
-      this.#clients.push(client);
-    }
-  }
-
-  stop(): void {
-    this.#isOver = true;
-  }
-
-  /** Resolves when so many more were accepted. */
-  async accepts(count: number): Promise<void> {
-    const wanted = this.#accepted.size + count;
-    await eventually(`${count} more tasks`, () => Promise.resolve(this.#accepted.size >= wanted), 90_000);
-  }
-
-  /** Submits no more, and checks that all that was accepted is done, once. */
-  async finish(): Promise<void> {
-    this.stop();
-    await Promise.all(this.#clients);
-    await eventually(
-      'every task is done',
-      async () => (await this.#cluster.allTasks()).every((task) => isFinal(task.status)),
-      120_000,
-    );
-    const tasks = new Map((await this.#cluster.allTasks()).map((task) => [task.id, task]));
-    assert.equal(tasks.size, this.#accepted.size, 'each was accepted once');
-    for (const id of this.#accepted.values()) assert.equal(tasks.get(id)?.status, 'succeeded', id);
-    assert.deepEqual(overlaps(readTrace(this.#record)), [], 'no task ran on two nodes at once');
-  }
-
-  async #client(): Promise<void> {
-    while (!this.#isOver) {
-      const n = this.#next++;
-      await eventually(`task ${n} is accepted`, () => this.#submit(n), 60_000);
-      await eventually(
-        'the backlog is short',
-        async () => {
-          const { counts } = await this.#cluster.getAny<{ counts: Record<string, number> }>(
-            '/v1/tasks?limit=1',
-          );
-          return (counts['queued'] ?? 0) + (counts['assigned'] ?? 0) < 10;
-        },
-        90_000,
-      );
-    }
-  }
-
-  async #submit(n: number): Promise<boolean> {
-    const task = beatingCommand(this.#record, BEATS, `task ${n}`);
-    const up = this.#cluster.serverIds.filter((id) => this.#cluster.isRunning(id));
-    const id = up[n % up.length];
-    if (id === undefined) return false;
-    const headers = { 'idempotency-key': `task-${n}` };
-    const answer = await this.#cluster.request<TaskView>(id, 'POST', '/v1/tasks', task, headers);
-    if (answer.status !== 201 && answer.status !== 200) return false;
-    this.#accepted.set(n, answer.body.id);
-    return true;
-  }
-}

@@ -31,6 +31,7 @@ export class FakeConsensus<Result> implements Consensus<Result> {
   barriersHeld = false;
   /** Entries are refused while true. */
   overloaded = false;
+  limit = 'testMax';
   reachable = true;
   /** The newest version that every server is known to speak. */
   version = 1;
@@ -103,7 +104,7 @@ export class FakeConsensus<Result> implements Consensus<Result> {
   propose(payload: Uint8Array): Promise<ProposeResult<Result>> {
     this.proposals += 1;
     if (this.#role !== 'leader') return Promise.resolve({ kind: 'notLeader', leader: this.#leader });
-    if (this.overloaded) return Promise.resolve({ kind: 'overloaded', limit: 'testMax' });
+    if (this.overloaded) return Promise.resolve({ kind: 'overloaded', limit: this.limit });
     return new Promise((resolve) => {
       this.#waiting.push({ payload, resolve });
       if (this.#scheduled) return;

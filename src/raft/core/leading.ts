@@ -13,6 +13,8 @@ import type { Configuration, Entry, Input, NodeId, ProposalId, ProposalOutcome }
 
 /** A leader whose own disk is silent for this many election timeouts gives up (etcd#13527). */
 const DISK_STALL_ELECTION_TIMEOUTS = 3;
+/** The limit that an `overloaded` outcome names while the lead is on its way to another server: a matter of a moment. */
+export const TRANSFERRING = 'leadership is being transferred';
 /** A learner may lack at most this many entries to be made a voter (thesis §4.2.1). */
 const PROMOTION_LAG_ENTRIES_MAX = 1000;
 
@@ -88,7 +90,7 @@ function limitReached(
 ): string | null {
   const { config } = server;
   if (payload.length > config.proposalBytesMax) return 'proposalBytesMax';
-  if (leadership.transfer !== null) return 'leadership is being transferred';
+  if (leadership.transfer !== null) return TRANSFERRING;
   const total = leadership.uncommittedBytes + bytes;
   // One is always allowed, or a proposal larger than the limit could never pass.
   const isOnly = total === size;
@@ -119,7 +121,7 @@ function configRefusal(server: Server, leadership: Leadership, config: Configura
   // Both rules together close the hole of the single-server algorithm (raft.md item 34).
   if (!hasCommittedInTerm(server, leadership)) return 'the leader has not committed in its term yet';
   if (server.membership.currentIndex > server.commitIndex) return 'one membership change at a time';
-  if (leadership.transfer !== null) return 'leadership is being transferred';
+  if (leadership.transfer !== null) return TRANSFERRING;
   const current = server.membership.current;
   const refusal = changeRefusal(current, config);
   if (refusal !== null) return refusal;

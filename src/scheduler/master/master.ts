@@ -4,6 +4,7 @@ import { LINES } from '../../api/log.ts';
 import type { WriteLine } from '../../api/log.ts';
 import { FINAL_STATUSES, isFinal } from '../../api/tasks.ts';
 import { LEASE } from '../../link/protocol.ts';
+import { TRANSFERRING } from '../../raft/consensus.ts';
 import type { Consensus, RoleChange } from '../../raft/consensus.ts';
 import type { LeaderExecutes } from '../placement/placement.ts';
 import { currentAttempt } from '../state/lifecycle.ts';
@@ -258,9 +259,7 @@ export class Master {
       });
     }
     if (this.#lead === null) {
-      throw new ApiError('NO_LEADER', 'this server is not the master', {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      });
+      throw noLead('this server is not the master');
     }
     return this.#lead;
   }
@@ -305,10 +304,10 @@ export class Master {
       case 'applied':
         return outcome.result;
       case 'notLeader':
-        throw new ApiError('NO_LEADER', 'this server lost the lead', {
-          retryAfterSeconds: RETRY_AFTER_SECONDS,
-        });
+        throw noLead('this server lost the lead');
       case 'overloaded':
+        // There is room; another server is about to be the one to ask.
+        if (outcome.limit === TRANSFERRING) throw noLead('this server is handing over the lead');
         throw new ApiError('QUEUE_FULL', `the log takes no more now: ${outcome.limit}`, {
           retryAfterSeconds: RETRY_AFTER_SECONDS,
         });
@@ -340,6 +339,11 @@ export class Master {
     const withMaster = leaderExecutes === 'always' || (leaderExecutes === 'fallback' && others.length === 0);
     return new Set((withMaster ? able : others).map((node) => node.id));
   }
+}
+
+/** Nothing was done: whoever asked may ask the next master. */
+function noLead(message: string): ApiError {
+  return new ApiError('NO_LEADER', message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }
 
 /** Whether the entry that made this record ended the task's last attempt. */

@@ -20,7 +20,7 @@ export const ERROR_TEXTS: Readonly<Record<ErrorCode, string>> = {
   INTERNAL: "internal error; the node's log has the details",
   NO_LEADER: 'no master is known at the moment',
   NO_QUORUM: 'no majority of the servers can be reached',
-  UNAVAILABLE: 'this node is starting',
+  UNAVAILABLE: 'this node is starting or ending',
   UNKNOWN_OUTCOME: 'this may or may not have been done; repeat it with the same Idempotency-Key',
 };
 

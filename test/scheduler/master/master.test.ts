@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LINES } from '../../../src/api/log.ts';
+import { TRANSFERRING } from '../../../src/raft/consensus.ts';
 import { BATCHER_LIMITS } from '../../../src/scheduler/master/op-batcher.ts';
 import { FakeWorker } from '../fake-worker.ts';
 import { TestCluster, item } from '../test-cluster.ts';
@@ -398,6 +399,15 @@ describe('outcomes', () => {
     const check = assert.rejects(refused, { code: 'QUEUE_FULL', retryAfterSeconds: 1 });
     await test.clock.settle();
     await check;
+  });
+
+  it('are for the next master to take while the lead is handed over', async () => {
+    const test = await TestCluster.leading();
+    test.consensus.overloaded = true;
+    test.consensus.limit = TRANSFERRING;
+    const refused = assert.rejects(test.cluster.submit([item()], { atomic: true }), { code: 'NO_LEADER' });
+    await test.clock.settle();
+    await refused;
   });
 
   it('of duties are tried again while the log takes no more', async () => {
