@@ -1,6 +1,7 @@
 /** What flags accept. Each parser throws commander's InvalidArgumentError, which names the flag and exits with 2. */
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
+import { LIMITS } from '../api/limits.ts';
 import { NODE_ID_PATTERN, type HostPort, type PeerAddress } from '../node/options.ts';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -21,6 +22,26 @@ export function parseDuration(text: string): number {
   return Math.round(ms);
 }
 
+/** As {@link parseDuration}, within the range. */
+export function durationWithin(minMs: number, maxMs: number): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms >= minMs && ms <= maxMs) return ms;
+    throw new InvalidArgumentError(
+      `A duration from ${durationText(minMs)} to ${durationText(maxMs)} is wanted.`,
+    );
+  };
+}
+
+/** In the largest unit that it is a whole number of. */
+function durationText(ms: number): string {
+  const [unit, unitMs] = Object.entries(UNIT_MS).findLast(([, each]) => ms > 0 && ms % each === 0) ?? [
+    's',
+    1,
+  ];
+  return `${ms / unitMs}${unit}`;
+}
+
 /** `2026-01-02T03:04:05Z`, or a duration: so long ago. → milliseconds since 1970. */
 export function parseMoment(text: string): number {
   if (/^\d{4}-\d\d-\d\d/.test(text)) {
@@ -36,11 +57,15 @@ export function parseMoment(text: string): number {
 
 const UNIT_MIB: Readonly<Record<string, number>> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 };
 
+const MIB_PER_TIB = 1024 * 1024;
+
 /** `256M`, `1.5G`, `512MiB` → MiB, rounded up. */
 export function parseMemory(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([kmgt])(?:i?b)?$/i.exec(text);
   if (match === null) throw new InvalidArgumentError('Give a number with its unit: 256M, 2G.');
-  return Math.ceil(Number(match[1]) * (UNIT_MIB[(match[2] ?? '').toLowerCase()] ?? 0));
+  const mib = Math.ceil(Number(match[1]) * (UNIT_MIB[(match[2] ?? '').toLowerCase()] ?? 0));
+  if (mib <= LIMITS.memoryMbMax) return mib;
+  throw new InvalidArgumentError(`At most ${LIMITS.memoryMbMax / MIB_PER_TIB}T is possible.`);
 }
 
 /** A whole number within the range. */
@@ -56,10 +81,24 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 
 export const parsePort = wholeNumber(1, 65_535);
 
-/** A number of 0 or more, `0.5` say. */
-export function parseAmount(text: string): number {
-  if (!/^\d*\.?\d+$/.test(text)) throw new InvalidArgumentError('A number of 0 or more is wanted.');
-  return Number(text);
+/** A number of cores, `0.5` say. */
+export function parseCores(text: string): number {
+  if (/^\d*\.?\d+$/.test(text) && Number(text) <= LIMITS.cpuMax) return Number(text);
+  throw new InvalidArgumentError(`A number from 0 to ${LIMITS.cpuMax} is wanted.`);
+}
+
+/** A text that is not empty, of so many characters at most. */
+export function textUpTo(charsMax: number): (text: string) => string {
+  return (text) => {
+    if (text.length >= 1 && text.length <= charsMax) return text;
+    throw new InvalidArgumentError(`1 to ${charsMax} characters are wanted, not ${text.length}.`);
+  };
+}
+
+/** A folder on a node, whatever kind of machine this is. */
+export function parseNodeFolder(text: string): string {
+  if (text.startsWith('/')) return textUpTo(LIMITS.pathCharsMax)(text);
+  throw new InvalidArgumentError('It is a folder on the node, and must begin with /.');
 }
 
 export type StringMap = Readonly<Record<string, string>>;

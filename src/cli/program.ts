@@ -26,6 +26,7 @@ export function buildProgram(loadNodeRuntime: LoadNodeRuntime): Command {
     .description('CLB, Container Load Balancer: runs scripts and commands on a small, replicated cluster.')
     .version(version, '-V, --version', 'print the version')
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(withShortArgument(text)) })
     .showHelpAfterError('See `clb COMMAND --help`.')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
@@ -69,6 +70,17 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   program.commandsGroup('Shell:');
   addCompletion(program);
   return program;
+}
+
+const ARGUMENT_CHARS_MAX = 60;
+
+/** What is said of an argument, which is quoted whole, however long. */
+function withShortArgument(text: string): string {
+  return text.replace(/(['"])(.*?)\1/gs, (whole, mark: string, quoted: string) =>
+    quoted.length <= ARGUMENT_CHARS_MAX
+      ? whole
+      : `${mark}${quoted.slice(0, ARGUMENT_CHARS_MAX)}…${mark} (${quoted.length} characters)`,
+  );
 }
 
 /** Whether the command is a node: it outlives whoever reads its output. */

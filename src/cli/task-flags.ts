@@ -1,6 +1,7 @@
 /** The flags of `submit` and `run`, and the task they make. */
 import { readFileSync } from 'node:fs';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { LIMITS } from '../api/limits.ts';
 import type { TaskRequest } from '../api/tasks.ts';
 import type { Clb } from '../sdk/client.ts';
 import { usageError } from './exit-code.ts';
@@ -10,9 +11,11 @@ import {
   collectExitCodes,
   collectPairs,
   collectTexts,
-  parseAmount,
-  parseDuration,
+  durationWithin,
+  parseCores,
   parseMemory,
+  parseNodeFolder,
+  textUpTo,
   wholeNumber,
   type StringMap,
 } from './flags.ts';
@@ -45,12 +48,16 @@ export function addTaskOptions(command: Command): Command {
   return command
     .argument('[command...]', 'program and arguments, after --')
     .option('-f, --file <file>', 'script to run (- reads it from stdin)')
-    .option('--interpreter <bin>', 'what runs the script (default: python3)')
-    .option('--name <name>', 'name shown in lists')
+    .option('--interpreter <bin>', 'what runs the script (default: python3)', textUpTo(LIMITS.pathCharsMax))
+    .option('--name <name>', 'name shown in lists', textUpTo(LIMITS.nameCharsMax))
     .option('--env <key=value>', 'variable for the task (repeatable)', collectPairs)
-    .option('--cwd <dir>', 'folder on the node to run in (default: a fresh one)')
+    .option('--cwd <dir>', 'folder on the node to run in (default: a fresh one)', parseNodeFolder)
     .option('--stdin', 'pass stdin of this command on to the task')
-    .option('--timeout <duration>', 'end it after this running time (60s, 5m)', parseDuration)
+    .option(
+      '--timeout <duration>',
+      'end it after this running time (60s, 5m)',
+      durationWithin(1, LIMITS.timeoutMsMax),
+    )
     .option('--after <id>', 'only after this task has succeeded (repeatable)', collectList)
     .addOption(
       new Option('--on-disconnect <what>', 'when its node loses the master').choices([
@@ -59,14 +66,22 @@ export function addTaskOptions(command: Command): Command {
         'continue',
       ]),
     )
-    .option('--max-attempts <n>', 'attempts if it fails (default: 1)', wholeNumber(1, 100))
-    .option('--backoff <duration>', 'pause before the next attempt (default: 1s)', parseDuration)
+    .option('--max-attempts <n>', 'attempts if it fails (default: 1)', wholeNumber(1, LIMITS.maxAttemptsMax))
+    .option(
+      '--backoff <duration>',
+      'pause before the next attempt (default: 1s)',
+      durationWithin(0, LIMITS.backoffMsMax),
+    )
     .option('--priority <n>', '0 to 100, higher runs first (default: 50)', wholeNumber(0, 100))
-    .option('--cpu <n>', 'cores to reserve', parseAmount)
+    .option('--cpu <n>', 'cores to reserve', parseCores)
     .option('--memory <size>', 'memory to reserve (256M, 2G)', parseMemory)
     .option('--label <key=value>', 'label of the task (repeatable)', collectPairs)
     .option('--constraint <key=value>', 'label the node must have (repeatable)', collectPairs)
-    .option('--delay <duration>', 'start no earlier than so long from now', parseDuration)
+    .option(
+      '--delay <duration>',
+      'start no earlier than so long from now',
+      durationWithin(0, LIMITS.delayMsMax),
+    )
     .option(
       '--with-file <file>',
       'put a file or folder, or NAME=FILE, into its working folder (repeatable)',
@@ -74,10 +89,11 @@ export function addTaskOptions(command: Command): Command {
     )
     .option('--collect <glob>', 'keep these files of its working folder (repeatable)', collectTexts)
     .option('--give-up-on <code>', 'exit code that is never tried again (repeatable)', collectExitCodes)
-    .option('--idempotency-key <key>', 'the same key never makes a second task', (key: string) => {
-      if (key.length >= 1 && key.length <= 256) return key;
-      throw new InvalidArgumentError('1 to 256 characters are wanted.');
-    });
+    .option(
+      '--idempotency-key <key>',
+      'the same key never makes a second task',
+      textUpTo(LIMITS.idempotencyKeyCharsMax),
+    );
 }
 
 /** @throws CliError (usage) where flags contradict each other or a file can't be read. */

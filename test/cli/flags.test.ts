@@ -7,7 +7,7 @@ import {
   collectList,
   collectPairs,
   collectPeers,
-  parseAmount,
+  parseCores,
   parseDuration,
   parseMemory,
   parsePath,
@@ -57,7 +57,7 @@ describe('repeated flags', () => {
       assert.throws(() => collectHostPorts(bad, undefined), { code: 'commander.invalidArgument' }, bad);
     }
     assert.throws(() => collectPairs('=x', undefined));
-    assert.throws(() => parseAmount('1e3'));
+    assert.throws(() => parseCores('1e3'));
     assert.throws(() => parseUrl('ftp://x'));
     assert.equal(parseUrl('http://h:3003/'), 'http://h:3003');
   });

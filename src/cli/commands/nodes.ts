@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { LIMITS } from '../../api/limits.ts';
 import type { NodeStatus, NodeView } from '../../api/views.ts';
 import { onRun, readOrStale, type Context } from '../context.ts';
 import { usageError } from '../exit-code.ts';
-import { parseDuration } from '../flags.ts';
+import { durationWithin } from '../flags.ts';
 import { age, duration, pairs, percent } from '../format.ts';
 import type { Column } from '../table.ts';
 import type { Color } from '../terminal.ts';
@@ -77,7 +78,11 @@ export function addDrain(program: Command): void {
     .summary('give a node no further tasks')
     .description('Give a node no further tasks; those that run there finish.')
     .argument('<node>', 'its name, as in `clb nodes`')
-    .option('--deadline <duration>', 'give what still runs after so long to other nodes', parseDuration)
+    .option(
+      '--deadline <duration>',
+      'give what still runs after so long to other nodes',
+      durationWithin(0, LIMITS.timeoutMsMax),
+    )
     .option('--off', 'give it tasks again')
     .addHelpText(
       'after',
