@@ -97,19 +97,30 @@ class Transfer {
     if (this.#isReading || this.#isOver) return;
     if (message.installed) {
       this.#end(true);
-    } else if (message.nextChunk === this.#chunk + 1 && this.#following !== null) {
-      const following = this.#following;
-      this.#resends = 0;
-      this.#read(async () => {
-        this.#chunk += 1;
-        this.#current = following;
-        this.#following = await this.#next();
-      });
+    } else if (message.nextChunk > this.#chunk) {
+      this.#goOnAt(message.nextChunk);
     } else if (message.nextChunk < this.#chunk) {
-      // The peer lost what it had (it was restarted): from the beginning.
+      // The peer lost what it had (it was restarted), or this is an old answer; then the next one leads back to where it is.
       this.#parts = snapshotParts(this.#view, this.#options.storedAt);
       this.begin();
     }
+  }
+
+  /**
+   * The peer has everything before that part. These may be more than were sent now: it keeps what an earlier transfer of the same
+   * snapshot, in the same term, has brought it, and the same snapshot is always cut in the same way.
+   */
+  #goOnAt(part: number): void {
+    // It has the last one too; what it has to say about that is still to come.
+    if (this.#following === null) return;
+    this.#resends = 0;
+    this.#read(async () => {
+      while (this.#chunk < part && this.#following !== null) {
+        this.#chunk += 1;
+        this.#current = this.#following;
+        this.#following = await this.#next();
+      }
+    });
   }
 
   cancel(): void {
