@@ -5,50 +5,29 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asNodeId, asTerm } from '../../../src/raft/core/ids.ts';
-import type { Message, NodeId } from '../../../src/raft/core/types.ts';
+import type { Message } from '../../../src/raft/core/types.ts';
 import {
   ELECTION_TICKS,
   Network,
   TestNode,
   command,
   emptyState,
-  hardState,
-  ids,
-  logOfTerms,
   meta,
   voters,
   type MessageOf,
 } from './harness.ts';
-
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
-const three = voters([n1, n2, n3]);
-
-function nodeWithLog(terms: readonly number[], currentTerm = terms.at(-1) ?? 0): TestNode {
-  const state = {
-    hardState: hardState(currentTerm),
-    snapshot: meta(0, 0, three),
-    entries: logOfTerms(terms),
-  };
-  return new TestNode({ id: n1, state });
-}
-
-function voteRequest(overrides: Partial<MessageOf<'voteRequest'>> = {}): MessageOf<'voteRequest'> {
-  return {
-    kind: 'voteRequest',
-    from: n2,
-    to: n1,
-    term: asTerm(1),
-    preVote: false,
-    lastLogIndex: asLogIndex(0),
-    lastLogTerm: asTerm(0),
-    force: false,
-    ...overrides,
-  };
-}
-
-function heartbeat(term: number, from = n2, round = 0): Message {
-  return { kind: 'heartbeat', from, to: n1, term: asTerm(term), commit: asLogIndex(0), round };
-}
+import {
+  append,
+  heartbeat,
+  heartbeatAck,
+  n1,
+  n2,
+  n3,
+  serverWithLog,
+  three,
+  voteRequest,
+  voteResponse,
+} from './three-voters.ts';
 
 function onlyVote(node: TestNode): MessageOf<'voteResponse'> {
   const sent = node.sent('voteResponse');
@@ -73,7 +52,7 @@ describe('vote table (§5.4.1, TestVoter of etcd)', () => {
     for (const preVote of [false, true]) {
       const what = `${granted ? 'grants' : 'refuses'} a ${preVote ? 'pre-vote' : 'vote'}`;
       it(`${what} with log [${log.join()}] to a candidate at (${String(lastTerm)},${String(lastIndex)})`, () => {
-        const node = nodeWithLog(log);
+        const node = serverWithLog(log);
         const lastLogTerm = asTerm(lastTerm);
         const lastLogIndex = asLogIndex(lastIndex);
         node.receive(voteRequest({ term: asTerm(3), preVote, lastLogTerm, lastLogIndex }));
@@ -85,7 +64,7 @@ describe('vote table (§5.4.1, TestVoter of etcd)', () => {
 
 describe('votes (§5.2)', () => {
   it('gives one vote per term, first come first served, and repeats it to the same candidate', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.receive(voteRequest({ from: n2 }));
     node.receive(voteRequest({ from: n3 }));
     node.receive(voteRequest({ from: n2 }));
@@ -100,7 +79,7 @@ describe('votes (§5.2)', () => {
   });
 
   it('remembers its vote across a restart', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.receive(voteRequest({ from: n2 }));
     node.restart();
     node.receive(voteRequest({ from: n3 }));
@@ -108,7 +87,7 @@ describe('votes (§5.2)', () => {
   });
 
   it('withholds the answer until term and vote are durable (raft.md item 3)', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.holdWrites = true;
     node.receive(voteRequest());
     assert.deepEqual(node.outgoing, []);
@@ -118,7 +97,7 @@ describe('votes (§5.2)', () => {
   });
 
   it('may vote otherwise if it crashed before the vote was durable, since nobody heard of it', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.holdWrites = true;
     node.receive(voteRequest({ from: n2 }));
     node.restart();
@@ -127,7 +106,7 @@ describe('votes (§5.2)', () => {
   });
 
   it('drops a withheld vote of an earlier term', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.holdWrites = true;
     node.receive(voteRequest({ term: asTerm(1) }));
     node.receive(voteRequest({ term: asTerm(2), from: n3 }));
@@ -139,7 +118,7 @@ describe('votes (§5.2)', () => {
   });
 
   it('answers a candidate of an older term with its own', () => {
-    const node = nodeWithLog([], 5);
+    const node = serverWithLog([], { currentTerm: 5 });
     node.receive(voteRequest({ term: asTerm(4) }));
     assert.deepEqual(
       node.outgoing.map((m) => [m.to, m.term]),
@@ -149,7 +128,7 @@ describe('votes (§5.2)', () => {
   });
 
   it('resets the election timer for a granted vote only (raft.md item 4)', () => {
-    const node = nodeWithLog([1, 1]);
+    const node = serverWithLog([1, 1]);
     node.tick(ELECTION_TICKS - 1);
     node.receive(voteRequest({ term: asTerm(2) }));
     assert.equal(onlyVote(node).granted, false, 'outdated log');
@@ -190,32 +169,24 @@ describe('campaigns', () => {
   });
 
   it('counts the own vote, and asks for others, only when the own vote is durable (raft.md item 3)', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.tick(ELECTION_TICKS);
     node.takeOutgoing();
     node.holdWrites = true;
-    const grant = {
-      kind: 'voteResponse',
-      from: n2,
-      to: n1,
-      term: asTerm(1),
-      preVote: true,
-      granted: true,
-    } as const;
-    node.receive(grant);
+    node.receive(voteResponse({ preVote: true }));
     assert.equal(node.status.role, 'candidate');
     assert.deepEqual(node.outgoing, []);
-    node.receive({ ...grant, preVote: false });
+    node.receive(voteResponse());
     assert.equal(node.status.role, 'candidate', 'one durable vote of three');
     node.flush();
     assert.equal(node.status.role, 'leader');
   });
 
   it('does not count votes of an earlier term after a restart (a shorter log could win)', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.tick(ELECTION_TICKS);
     node.holdWrites = true;
-    node.receive({ kind: 'voteResponse', from: n2, to: n1, term: asTerm(1), preVote: true, granted: true });
+    node.receive(voteResponse({ preVote: true }));
     assert.deepEqual(
       node.sent('voteRequest').filter((m) => !m.preVote),
       [],
@@ -243,20 +214,20 @@ describe('campaigns', () => {
   });
 
   it('falls back to follower when a majority refuses', () => {
-    const node = nodeWithLog([1], 1);
+    const node = serverWithLog([1]);
     node.tick(ELECTION_TICKS);
     for (const from of [n2, n3]) {
-      node.receive({ kind: 'voteResponse', from, to: n1, term: asTerm(1), preVote: true, granted: false });
+      node.receive(voteResponse({ from, preVote: true, granted: false }));
     }
     assert.equal(node.status.role, 'follower');
   });
 
   it('a candidate that hears the leader of its term follows it', () => {
-    const node = nodeWithLog([], 0);
+    const node = serverWithLog([]);
     node.tick(ELECTION_TICKS);
-    node.receive({ kind: 'voteResponse', from: n2, to: n1, term: asTerm(1), preVote: true, granted: true });
+    node.receive(voteResponse({ preVote: true }));
     assert.equal(node.status.role, 'candidate');
-    node.receive(heartbeat(1, n3));
+    node.receive(heartbeat({ from: n3 }));
     assert.deepEqual([node.status.role, node.status.leader, node.status.votedFor], ['follower', n3, n1]);
   });
 
@@ -269,7 +240,7 @@ describe('campaigns', () => {
   });
 
   it('does not stand while its disk is stalled', () => {
-    const node = nodeWithLog([]);
+    const node = serverWithLog([]);
     node.holdWrites = true;
     node.receive(voteRequest());
     node.tick(3 * ELECTION_TICKS);
@@ -304,7 +275,7 @@ describe('pre-vote (thesis §9.6)', () => {
   });
 
   it('grants with the term asked for, refuses with its own', () => {
-    const node = nodeWithLog([1], 1);
+    const node = serverWithLog([1]);
     node.receive(
       voteRequest({ preVote: true, term: asTerm(2), lastLogIndex: asLogIndex(1), lastLogTerm: asTerm(1) }),
     );
@@ -316,9 +287,9 @@ describe('pre-vote (thesis §9.6)', () => {
   });
 
   it('a pre-candidate learns a newer term from a refusal', () => {
-    const node = nodeWithLog([], 0);
+    const node = serverWithLog([]);
     node.tick(ELECTION_TICKS);
-    node.receive({ kind: 'voteResponse', from: n2, to: n1, term: asTerm(7), preVote: true, granted: false });
+    node.receive(voteResponse({ term: asTerm(7), preVote: true, granted: false }));
     assert.deepEqual([node.status.role, node.status.term], ['follower', 7]);
   });
 
@@ -338,8 +309,8 @@ describe('pre-vote (thesis §9.6)', () => {
 describe('leader stickiness (thesis §4.2.3)', () => {
   for (const preVote of [false, true]) {
     it(`ignores a ${preVote ? 'pre-vote' : 'vote'} request within an election timeout of hearing the leader`, () => {
-      const node = nodeWithLog([], 0);
-      node.receive(heartbeat(1));
+      const node = serverWithLog([]);
+      node.receive(heartbeat());
       node.takeOutgoing();
       node.receive(voteRequest({ from: n3, term: asTerm(9), preVote }));
       assert.deepEqual([node.outgoing, node.status.term], [[], 1]);
@@ -348,7 +319,7 @@ describe('leader stickiness (thesis §4.2.3)', () => {
 
   it('answers once the leader has been silent for an election timeout', () => {
     const node = new TestNode({ id: n1, state: emptyState(three), timeoutOffset: ELECTION_TICKS - 1 });
-    node.receive(heartbeat(1));
+    node.receive(heartbeat());
     node.tick(ELECTION_TICKS);
     node.takeOutgoing();
     node.receive(voteRequest({ from: n3, term: asTerm(2) }));
@@ -356,8 +327,8 @@ describe('leader stickiness (thesis §4.2.3)', () => {
   });
 
   it('makes an exception for leadership transfer', () => {
-    const node = nodeWithLog([], 0);
-    node.receive(heartbeat(1));
+    const node = serverWithLog([]);
+    node.receive(heartbeat());
     node.takeOutgoing();
     node.receive(voteRequest({ from: n3, term: asTerm(2), force: true }));
     assert.equal(onlyVote(node).granted, true);
@@ -455,14 +426,7 @@ describe('stuck candidates (raft.md item 8)', () => {
     net.elect('n1');
     const stuck = net.node('n3');
     // As if it had won a pre-vote and then lost everybody.
-    stuck.receive({
-      kind: 'voteResponse',
-      from: n2,
-      to: n3,
-      term: asTerm(9),
-      preVote: false,
-      granted: false,
-    });
+    stuck.receive(voteResponse({ to: n3, term: asTerm(9), granted: false }));
     assert.equal(stuck.status.term, 9);
     net.tick(4 * ELECTION_TICKS);
     assert.equal(net.leaders().length, 1);
@@ -476,7 +440,7 @@ describe('stuck candidates (raft.md item 8)', () => {
     { kind: 'snapshotChunk', meta: meta(5, 1, three), chunk: 0, data: new Uint8Array(), done: true },
   ] as const) {
     it(`answers an outdated ${message.kind} with the own term`, () => {
-      const node = nodeWithLog([1], 5);
+      const node = serverWithLog([1], { currentTerm: 5 });
       node.receive({ ...message, from: n2, to: n1, term: asTerm(3) } as Message);
       assert.deepEqual(
         node.outgoing.map((m) => [m.to, m.term]),
@@ -493,23 +457,14 @@ describe('the leader', () => {
     const leader = net.elect('n1');
     leader.receive(voteRequest({ term: asTerm(1), from: n3 }));
     assert.equal(leader.status.role, 'leader');
-    leader.receive({
-      kind: 'append',
-      from: n2,
-      to: n1,
-      term: asTerm(0),
-      prevLogIndex: asLogIndex(0),
-      prevLogTerm: asTerm(0),
-      entries: [command(1, 0)],
-      leaderCommit: asLogIndex(0),
-    });
+    leader.receive(append({ term: asTerm(0), entries: [command(1, 0)] }));
     assert.deepEqual([leader.status.role, leader.log[0]?.kind], ['leader', 'noop']);
   });
 
   it('refuses to believe in a second leader of its term', () => {
     const net = Network.ofVoters(3);
     const leader = net.elect('n1');
-    assert.throws(() => leader.receive(heartbeat(1)), { code: 'RAFT_INVARIANT' });
+    assert.throws(() => leader.receive(heartbeat()), { code: 'RAFT_INVARIANT' });
   });
 
   it('steps down for any newer term but that of an unforced vote request', () => {
@@ -517,7 +472,7 @@ describe('the leader', () => {
     const leader = net.elect('n1');
     leader.receive(voteRequest({ term: asTerm(5), from: n3 }));
     assert.equal(leader.status.role, 'leader');
-    leader.receive({ kind: 'heartbeatAck', from: n3, to: n1, term: asTerm(5), round: 0 });
+    leader.receive(heartbeatAck(n3, 0, 5));
     assert.deepEqual([leader.status.role, leader.status.term], ['follower', 5]);
   });
 });

@@ -6,62 +6,42 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { present } from '../../../src/raft/core/assert.ts';
 import { asLogIndex, asNodeId, asProposalId, asReadId, asTerm } from '../../../src/raft/core/ids.ts';
-import type { Message, NodeId, SnapshotMeta } from '../../../src/raft/core/types.ts';
 import {
   ELECTION_TICKS,
   HEARTBEAT_TICKS,
   Network,
   TestNode,
   command,
-  emptyState,
   hardState,
-  ids,
   logOfTerms,
   meta,
   text,
   voters,
 } from './harness.ts';
+import {
+  accepted,
+  append,
+  heartbeatAck,
+  n1,
+  n2,
+  n3,
+  n3Behind,
+  rejected,
+  sendingSnapshot,
+  serverWithLog,
+  three,
+  voteResponse,
+} from './three-voters.ts';
 
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
-const three = voters([n1, n2, n3]);
 const broken = { code: 'RAFT_INVARIANT' };
-
-/** n1 leads; n3 was away while 20 entries were committed and compacted, and then asked for a snapshot. */
-function sendingSnapshot(): { net: Network; leader: TestNode; snapshot: SnapshotMeta } {
-  const net = Network.ofVoters(3);
-  const leader = net.elect('n1');
-  net.isolate('n3');
-  for (let i = 0; i < 20; i++) leader.propose(String(i));
-  net.settle();
-  const snapshot = leader.compact();
-  net.heal();
-  net.tick(HEARTBEAT_TICKS);
-  assert.equal(leader.status.peers.get(n3)?.state, 'snapshot');
-  return { net, leader, snapshot };
-}
-
-function rejected(from: NodeId, rejectedIndex: number, hintIndex = 0): Message {
-  const [index, hint] = [asLogIndex(rejectedIndex), asLogIndex(hintIndex)];
-  const hintTerm = asTerm(hintIndex === 0 ? 0 : 1);
-  return {
-    kind: 'appendRejected',
-    from,
-    to: n1,
-    term: asTerm(1),
-    rejectedIndex: index,
-    hintIndex: hint,
-    hintTerm,
-  };
-}
 
 describe('late answers in an election', () => {
   it('a pre-vote granted for an earlier attempt does not count for this one', () => {
-    const node = new TestNode({ id: n1, state: { ...emptyState(three), hardState: hardState(4) } });
+    const node = serverWithLog([], { currentTerm: 4 });
     node.tick(ELECTION_TICKS);
-    const grant = { kind: 'voteResponse', from: n2, to: n1, preVote: true, granted: true } as const;
-    node.receive({ ...grant, term: asTerm(4) });
+    node.receive(voteResponse({ term: asTerm(4), preVote: true }));
     assert.equal(node.status.role, 'preCandidate');
-    node.receive({ ...grant, term: asTerm(5) });
+    node.receive(voteResponse({ term: asTerm(5), preVote: true }));
     assert.equal(node.status.role, 'candidate');
   });
 
@@ -69,7 +49,7 @@ describe('late answers in an election', () => {
     const net = Network.ofVoters(3);
     const leader = net.elect('n1');
     for (const preVote of [true, false]) {
-      leader.receive({ kind: 'voteResponse', from: n3, to: n1, term: asTerm(1), preVote, granted: false });
+      leader.receive(voteResponse({ from: n3, preVote, granted: false }));
     }
     assert.deepEqual([leader.status.role, leader.status.term], ['leader', 1]);
   });
@@ -77,27 +57,12 @@ describe('late answers in an election', () => {
 
 describe('late messages in replication', () => {
   it('an append of which everything is committed is acknowledged through the commit index', () => {
-    const state = { ...emptyState(three), entries: logOfTerms([1, 1, 1]), hardState: hardState(1) };
-    const node = new TestNode({ id: n1, state });
-    const append = {
-      kind: 'append',
-      from: n2,
-      to: n1,
-      term: asTerm(1),
-      prevLogIndex: asLogIndex(3),
-      prevLogTerm: asTerm(1),
-      entries: [],
-      leaderCommit: asLogIndex(3),
-    } as const;
-    node.receive(append);
+    const node = serverWithLog([1, 1, 1]);
+    const leaderCommit = asLogIndex(3);
+    node.receive(append({ prevLogIndex: asLogIndex(3), prevLogTerm: asTerm(1), leaderCommit }));
     node.compact();
     node.takeOutgoing();
-    node.receive({
-      ...append,
-      prevLogIndex: asLogIndex(0),
-      prevLogTerm: asTerm(0),
-      entries: [command(1, 1)],
-    });
+    node.receive(append({ entries: [command(1, 1)], leaderCommit }));
     assert.deepEqual(
       node.sent('appendAccepted').map((m) => m.matchIndex),
       [3],
@@ -124,8 +89,8 @@ describe('late messages in replication', () => {
     const leader = net.elect('n1');
     leader.takeOutgoing();
     const from = asNodeId('n9');
-    leader.receive({ kind: 'appendAccepted', from, to: n1, term: asTerm(1), matchIndex: asLogIndex(1) });
-    leader.receive({ kind: 'heartbeatAck', from, to: n1, term: asTerm(1), round: 0 });
+    leader.receive(accepted(from, 1));
+    leader.receive(heartbeatAck(from, 0));
     assert.deepEqual([leader.outgoing, leader.status.peers.has(from)], [[], false]);
   });
 
@@ -135,16 +100,12 @@ describe('late messages in replication', () => {
     leader.tick(ELECTION_TICKS);
     assert.equal(leader.status.role, 'follower');
     leader.takeOutgoing();
-    leader.receive({ kind: 'appendAccepted', from: n2, to: n1, term: asTerm(1), matchIndex: asLogIndex(1) });
+    leader.receive(accepted(n2, 1));
     assert.deepEqual(leader.outgoing, []);
   });
 
   it('the end of a kept log is known by its term: a follower that has exactly that gets appends, no snapshot', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    for (let i = 0; i < 5; i++) leader.propose(String(i));
-    net.settle();
+    const { net, leader } = n3Behind('a', 'b', 'c', 'd', 'e');
     // n3 has entry 1; of 2..6 everything is kept.
     leader.compact(asLogIndex(1));
     net.heal();
@@ -154,11 +115,7 @@ describe('late messages in replication', () => {
   });
 
   it('an append to a silent follower does not start a snapshot, even when the log it needs is gone', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    leader.propose('a');
-    net.settle();
+    const { net, leader } = n3Behind('a');
     for (let i = 0; i < ELECTION_TICKS; i++) net.tick();
     leader.compact();
     leader.step({ kind: 'peerUnreachable', peer: n3 });
@@ -195,7 +152,7 @@ describe('reports of the driver', () => {
     leader.propose('a');
     net.settle();
     const snapshot = leader.compact();
-    leader.receive({ kind: 'heartbeatAck', from: n3, to: n1, term: asTerm(1), round: 0 });
+    leader.receive(heartbeatAck(n3, 0));
     assert.deepEqual(leader.status.peers.get(n3)?.state, 'snapshot');
     leader.step({ kind: 'snapshotSent', to: n3, meta: snapshot, ok: false });
     assert.deepEqual(leader.status.peers.get(n3)?.nextIndex, 3);
@@ -212,8 +169,7 @@ describe('reports of the driver', () => {
   });
 
   it('of a snapshot of its own, when a newer one was installed meanwhile, change nothing', () => {
-    const state = { ...emptyState(three), hardState: hardState(1) };
-    const node = new TestNode({ id: n1, state });
+    const node = serverWithLog([], { currentTerm: 1 });
     node.disk.install(meta(9, 1, three));
     node.step({ kind: 'snapshotInstalled', meta: meta(9, 1, three) });
     node.step({ kind: 'snapshotTaken', meta: meta(4, 1, three), compactThrough: asLogIndex(4) });
@@ -221,19 +177,10 @@ describe('reports of the driver', () => {
   });
 
   it('of a snapshot put in force while what follows it is handed out: that is still to be applied', () => {
-    const state = { ...emptyState(three), hardState: hardState(1) };
-    const node = new TestNode({ id: n1, state, config: { unappliedBytesMax: 300 } });
+    const node = serverWithLog([], { currentTerm: 1, config: { unappliedBytesMax: 300 } });
     node.holdApplied = true;
-    node.receive({
-      kind: 'append',
-      from: n2,
-      to: n1,
-      term: asTerm(1),
-      prevLogIndex: asLogIndex(0),
-      prevLogTerm: asTerm(0),
-      entries: [1, 2, 3, 4].map((i) => command(i, 1, 'x'.repeat(i === 2 ? 136 : 100))),
-      leaderCommit: asLogIndex(4),
-    });
+    const entries = [1, 2, 3, 4].map((i) => command(i, 1, 'x'.repeat(i === 2 ? 136 : 100)));
+    node.receive(append({ entries, leaderCommit: asLogIndex(4) }));
     assert.deepEqual(node.applied.length, 2, '132 and 168 bytes: exactly the limit');
     node.step({ kind: 'snapshotInstalled', meta: meta(1, 1, three) });
     assert.deepEqual(node.status.appliedIndex, 1);
@@ -261,7 +208,7 @@ describe('reports of the driver', () => {
 
 describe('late questions and answers of reads', () => {
   it('a question of an older term is answered: unknown', () => {
-    const node = new TestNode({ id: n1, state: { ...emptyState(three), hardState: hardState(5) } });
+    const node = serverWithLog([], { currentTerm: 5 });
     const readId = asReadId(7);
     node.receive({ kind: 'readIndexRequest', from: n2, to: n1, term: asTerm(4), readId });
     assert.deepEqual(node.outgoing, [
@@ -293,7 +240,7 @@ describe('late questions and answers of reads', () => {
     const readId = asReadId(7);
     leader.receive({ kind: 'readIndexRequest', from: n2, to: n1, term: asTerm(1), readId });
     leader.takeOutgoing();
-    leader.receive({ kind: 'heartbeatAck', from: n3, to: n1, term: asTerm(2), round: 0 });
+    leader.receive(heartbeatAck(n3, 0, 2));
     assert.deepEqual(leader.sent('readIndexResponse'), [
       { kind: 'readIndexResponse', from: n1, to: n2, term: 1, readId, index: null },
     ]);
@@ -302,11 +249,7 @@ describe('late questions and answers of reads', () => {
 
 describe('changes that come at the wrong moment', () => {
   it('of membership, while the lead is being transferred, are refused', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    leader.propose('a');
-    net.settle();
+    const { leader } = n3Behind('a');
     leader.step({ kind: 'transferLeadership', to: n3 });
     leader.step({ kind: 'proposeConfig', id: asProposalId(9), config: voters([n1, n2], [n3]) });
     assert.deepEqual(leader.eventsOf('proposalOutcome').at(-1)?.outcome, {
@@ -326,11 +269,7 @@ describe('changes that come at the wrong moment', () => {
   });
 
   it('a second wish to transfer to the same server is the first one', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    leader.propose('a');
-    net.settle();
+    const { net, leader } = n3Behind('a');
     leader.step({ kind: 'transferLeadership', to: n3 });
     leader.tick(ELECTION_TICKS / 2);
     leader.step({ kind: 'transferLeadership', to: n3 });
@@ -342,8 +281,7 @@ describe('changes that come at the wrong moment', () => {
 
 describe('what cannot be', () => {
   it('inputs and messages of unknown kinds end the process', () => {
-    const node = (): TestNode =>
-      new TestNode({ id: n1, state: { ...emptyState(three), hardState: hardState(2) } });
+    const node = (): TestNode => serverWithLog([], { currentTerm: 2 });
     assert.throws(() => node().step({ kind: 'nonsense' } as never), broken);
     for (const term of [1, 2])
       assert.throws(() => node().receive({ kind: 'nonsense', from: n2, to: n1, term } as never), broken);

@@ -4,10 +4,9 @@ import { describe, it } from 'node:test';
 import { asLogIndex, asNodeId, asProposalId, asTerm } from '../../../src/raft/core/ids.ts';
 import { withAddresses, withLearner, without, withVoter } from '../../../src/raft/core/configuration.ts';
 import { changeRefusal, sameConfiguration } from '../../../src/raft/core/membership.ts';
-import type { Configuration, NodeId, ProposalOutcome } from '../../../src/raft/core/types.ts';
-import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, TestNode, emptyState, ids, voters } from './harness.ts';
-
-const [n1, n2, n3, n4] = ids(4) as [NodeId, NodeId, NodeId, NodeId];
+import type { Configuration, ProposalOutcome } from '../../../src/raft/core/types.ts';
+import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, TestNode, emptyState, voters } from './harness.ts';
+import { n1, n2, n3, n4 } from './three-voters.ts';
 
 function change(node: TestNode, config: Configuration): ProposalOutcome {
   const effects = node.step({ kind: 'proposeConfig', id: asProposalId(1), config });

@@ -3,29 +3,22 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asReadId, asTerm } from '../../../src/raft/core/ids.ts';
 import { RaftCore } from '../../../src/raft/core/raft-core.ts';
-import type { NodeId } from '../../../src/raft/core/types.ts';
 import {
   ELECTION_TICKS,
   HEARTBEAT_TICKS,
   Network,
   TestNode,
   emptyState,
-  ids,
   testConfig,
   voters,
-  type MessageOf,
 } from './harness.ts';
-
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
+import { heartbeatAck, n1, n2, n3 } from './three-voters.ts';
 
 function ready(node: TestNode): [read: number, index: number][] {
   return node.eventsOf('readReady').map((e) => [e.readId, e.index]);
 }
 function failed(node: TestNode): number[] {
   return node.eventsOf('readFailed').map((e) => e.readId);
-}
-function ack(from: NodeId, round: number, term = 1): MessageOf<'heartbeatAck'> {
-  return { kind: 'heartbeatAck', from, to: n1, term: asTerm(term), round };
 }
 /** n1 leads and has committed its no-op; the network is not used any more. */
 function leader(config = {}): TestNode {
@@ -42,7 +35,7 @@ describe('reads on the leader', () => {
     const round = node.sent('heartbeat')[0]?.round;
     assert.ok(round !== undefined);
     assert.deepEqual(ready(node), []);
-    node.receive(ack(n2, round));
+    node.receive(heartbeatAck(n2, round));
     assert.deepEqual(ready(node), [[1, 1]]);
   });
 
@@ -52,14 +45,14 @@ describe('reads on the leader', () => {
     assert.equal(node.sent('heartbeat').length, 0);
     node.tick(HEARTBEAT_TICKS);
     const beat = node.sent('heartbeat').at(-1)!.round;
-    node.receive(ack(n2, beat));
+    node.receive(heartbeatAck(n2, beat));
     assert.deepEqual(ready(node), [[1, 1]]);
     node.events = [];
     node.step({ kind: 'readIndex', readId: asReadId(2), lazy: true });
     node.read(3);
     const round = node.sent('heartbeat').at(-1)!.round;
     assert.ok(round > beat);
-    node.receive(ack(n3, round));
+    node.receive(heartbeatAck(n3, round));
     assert.deepEqual(ready(node), [
       [2, 1],
       [3, 1],
@@ -71,16 +64,16 @@ describe('reads on the leader', () => {
     node.read(1);
     const first = node.sent('heartbeat')[0]!.round;
     node.read(2);
-    node.receive(ack(n2, first - 1));
+    node.receive(heartbeatAck(n2, first - 1));
     assert.deepEqual(ready(node), []);
-    node.receive(ack(n2, first));
+    node.receive(heartbeatAck(n2, first));
     assert.deepEqual(ready(node), [[1, 1]], 'the second was asked after that round began');
-    node.receive(ack(n2, first));
-    node.receive(ack(n3, first));
+    node.receive(heartbeatAck(n2, first));
+    node.receive(heartbeatAck(n3, first));
     assert.deepEqual(ready(node), [[1, 1]]);
     const second = node.sent('heartbeat').at(-1)!.round;
     assert.ok(second > first);
-    node.receive(ack(n3, second));
+    node.receive(heartbeatAck(n3, second));
     assert.deepEqual(
       ready(node).map(([id]) => id),
       [1, 2],
@@ -92,9 +85,9 @@ describe('reads on the leader', () => {
     for (let id = 1; id <= 101; id++) node.read(id);
     const rounds = (): Set<number> => new Set(node.sent('heartbeat').map((m) => m.round));
     assert.equal(rounds().size, 1);
-    node.receive(ack(n2, Math.max(...rounds())));
+    node.receive(heartbeatAck(n2, Math.max(...rounds())));
     assert.equal(rounds().size, 2);
-    node.receive(ack(n2, Math.max(...rounds())));
+    node.receive(heartbeatAck(n2, Math.max(...rounds())));
     assert.equal(ready(node).length, 101);
   });
 
@@ -103,7 +96,7 @@ describe('reads on the leader', () => {
     node.read(1);
     node.read(2);
     node.tick(HEARTBEAT_TICKS);
-    node.receive(ack(n2, node.sent('heartbeat').at(-1)!.round));
+    node.receive(heartbeatAck(n2, node.sent('heartbeat').at(-1)!.round));
     assert.deepEqual(
       ready(node).map(([id]) => id),
       [1, 2],
@@ -204,9 +197,9 @@ describe('reads on the leader', () => {
     const node = net.elect('n1');
     node.read(1);
     const { round } = node.sent('heartbeat')[0]!;
-    node.receive(ack(n3, round));
+    node.receive(heartbeatAck(n3, round));
     assert.deepEqual(ready(node), []);
-    node.receive(ack(n2, round));
+    node.receive(heartbeatAck(n2, round));
     assert.deepEqual(ready(node), [[1, 1]]);
   });
 });

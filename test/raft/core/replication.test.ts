@@ -4,66 +4,30 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asProposalId, asTerm } from '../../../src/raft/core/ids.ts';
-import type { Entry, Message, NodeId, RaftConfig } from '../../../src/raft/core/types.ts';
+import type { Entry, NodeId, RaftConfig } from '../../../src/raft/core/types.ts';
+import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, bytes, command, ids, text, voters } from './harness.ts';
+import type { TestNode } from './harness.ts';
 import {
-  ELECTION_TICKS,
-  HEARTBEAT_TICKS,
-  Network,
-  TestNode,
-  bytes,
-  command,
-  hardState,
-  ids,
-  logOfTerms,
-  meta,
-  text,
-  voters,
-  type MessageOf,
-} from './harness.ts';
+  accepted,
+  append,
+  electedByN2,
+  heartbeat,
+  n1,
+  n2,
+  n3,
+  rejected,
+  serverWithLog,
+  three,
+} from './three-voters.ts';
 
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
-const three = voters([n1, n2, n3]);
-
+/** Servers that time out in the order of their names. */
 function nodeWithLog(id: NodeId, terms: readonly number[], currentTerm: number, members = three): TestNode {
-  const state = {
-    hardState: hardState(currentTerm),
-    snapshot: meta(0, 0, members),
-    entries: logOfTerms(terms),
-  };
-  return new TestNode({ id, state, timeoutOffset: Number(id.slice(1)) });
-}
-
-function append(overrides: Partial<MessageOf<'append'>>): MessageOf<'append'> {
-  return {
-    kind: 'append',
-    from: n2,
-    to: n1,
-    term: asTerm(1),
-    prevLogIndex: asLogIndex(0),
-    prevLogTerm: asTerm(0),
-    entries: [],
-    leaderCommit: asLogIndex(0),
-    ...overrides,
-  };
-}
-
-function accepted(from: NodeId, term: number, matchIndex: number): Message {
-  return { kind: 'appendAccepted', from, to: n1, term: asTerm(term), matchIndex: asLogIndex(matchIndex) };
+  return serverWithLog(terms, { id, currentTerm, members, timeoutOffset: Number(id.slice(1)) });
 }
 
 /** n1 leads three voters; messages to the others are taken out by hand. */
 function leaderWithLog(terms: readonly number[], config: Partial<RaftConfig> = {}): TestNode {
-  const state = {
-    hardState: hardState(terms.at(-1) ?? 0),
-    snapshot: meta(0, 0, three),
-    entries: logOfTerms(terms),
-  };
-  const node = new TestNode({ id: n1, state, config });
-  node.tick(ELECTION_TICKS);
-  const term = asTerm(node.status.term + 1);
-  node.receive({ kind: 'voteResponse', from: n2, to: n1, term, preVote: true, granted: true });
-  node.receive({ kind: 'voteResponse', from: n2, to: n1, term, preVote: false, granted: true });
-  assert.equal(node.status.role, 'leader');
+  const node = electedByN2(serverWithLog(terms, { config }));
   node.takeOutgoing();
   return node;
 }
@@ -168,14 +132,14 @@ describe('commit rule (E, §5.4.2)', () => {
     it(`log of terms 1,2, leader of term 3: an acknowledgement of ${String(ack)} commits ${String(commit)}`, () => {
       const leader = leaderWithLog([1, 2]);
       assert.equal(leader.status.term, 3);
-      leader.receive(accepted(n2, 3, ack));
+      leader.receive(accepted(n2, ack, 3));
       assert.equal(leader.status.commitIndex, commit);
     });
   }
 
   it('the leader counts itself only when its own write is durable (thesis §10.2.1)', () => {
     const leader = leaderWithLog([]);
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     leader.holdWrites = true;
     leader.propose('x');
     assert.equal(
@@ -183,7 +147,7 @@ describe('commit rule (E, §5.4.2)', () => {
       1,
       'sent before it is durable',
     );
-    leader.receive(accepted(n2, 1, 2));
+    leader.receive(accepted(n2, 2));
     assert.equal(leader.status.commitIndex, 1);
     leader.flush();
     assert.equal(leader.status.commitIndex, 2);
@@ -191,11 +155,11 @@ describe('commit rule (E, §5.4.2)', () => {
 
   it('two followers are a majority of three without the leader; it applies when its own disk has followed', () => {
     const leader = leaderWithLog([]);
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     leader.holdWrites = true;
     leader.propose('x');
-    leader.receive(accepted(n2, 1, 2));
-    leader.receive(accepted(n3, 1, 2));
+    leader.receive(accepted(n2, 2));
+    leader.receive(accepted(n3, 2));
     assert.deepEqual([leader.status.commitIndex, leader.applied.length], [2, 1]);
     leader.flush();
     assert.deepEqual(leader.applied.map(text), ['noop', 'x']);
@@ -214,10 +178,10 @@ describe('commit rule (E, §5.4.2)', () => {
 
   it('a match index never falls, and answers of other terms do not count', () => {
     const leader = leaderWithLog([1, 2]);
-    leader.receive(accepted(n2, 2, 3));
+    leader.receive(accepted(n2, 3, 2));
     assert.equal(leader.status.commitIndex, 0, 'an answer of an older term');
     leader.receive(accepted(n2, 3, 3));
-    leader.receive(accepted(n2, 3, 1));
+    leader.receive(accepted(n2, 1, 3));
     assert.equal(leader.status.peers.get(n2)?.matchIndex, 3);
   });
 });
@@ -228,7 +192,7 @@ describe('followers', () => {
     const entries = [command(1, 1), command(2, 1), command(3, 1)];
     node.receive(append({ entries }));
     node.receive(append({ entries: entries.slice(0, 1) }));
-    node.receive(append({}));
+    node.receive(append());
     assert.equal(node.status.lastIndex, 3);
     assert.deepEqual(
       node.sent('appendAccepted').map((m) => m.matchIndex),
@@ -345,7 +309,7 @@ describe('followers', () => {
     const node = nodeWithLog(n1, [], 0);
     node.holdWrites = true;
     node.receive(append({ entries: [command(1, 1)] }));
-    node.receive({ kind: 'heartbeat', from: n2, to: n1, term: asTerm(1), commit: asLogIndex(0), round: 7 });
+    node.receive(heartbeat({ round: 7 }));
     assert.deepEqual(
       node.sent('heartbeatAck').map((m) => m.round),
       [7],
@@ -354,23 +318,11 @@ describe('followers', () => {
 
   it('ends the process rather than commit what it has acknowledged and lost', () => {
     const node = nodeWithLog(n1, [], 1);
-    assert.throws(
-      () =>
-        node.receive({
-          kind: 'heartbeat',
-          from: n2,
-          to: n1,
-          term: asTerm(1),
-          commit: asLogIndex(5),
-          round: 0,
-        }),
-      { code: 'RAFT_INVARIANT' },
-    );
+    assert.throws(() => node.receive(heartbeat({ commit: asLogIndex(5) })), { code: 'RAFT_INVARIANT' });
   });
 
   it('hands out committed entries once and in order, bounded by what is not applied (item 25)', () => {
-    const state = { hardState: hardState(0), snapshot: meta(0, 0, three), entries: [] };
-    const node = new TestNode({ id: n1, state, config: { unappliedBytesMax: 300 } });
+    const node = serverWithLog([], { config: { unappliedBytesMax: 300 } });
     node.holdApplied = true;
     const entries = [1, 2, 3, 4].map((i) => command(i, 1, 'x'.repeat(100)));
     node.receive(append({ entries, leaderCommit: asLogIndex(4) }));
@@ -461,7 +413,7 @@ describe('flow of appends (items 18 to 20)', () => {
     leader.propose('a');
     leader.propose('b');
     assert.deepEqual(leader.sent('append'), [], 'the probe with the no-op is out');
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     assert.deepEqual(
       leader.sent('append').map((m) => m.entries.length),
       [2],
@@ -477,12 +429,12 @@ describe('flow of appends (items 18 to 20)', () => {
 
   it('stops at the window and goes on as it is answered', () => {
     const leader = leaderWithLog([], small);
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     leader.takeOutgoing();
     for (let i = 0; i < 10; i++) leader.propose('x'.repeat(80));
     assert.equal(leader.sent('append').length, 3);
     leader.takeOutgoing();
-    leader.receive(accepted(n2, 1, 3));
+    leader.receive(accepted(n2, 3));
     assert.deepEqual(
       leader.sent('append').map((m) => m.entries[0]?.index),
       [5, 6],
@@ -491,7 +443,7 @@ describe('flow of appends (items 18 to 20)', () => {
 
   it('bounds the window in bytes too', () => {
     const leader = leaderWithLog([], { inflightBytesMax: 200, messageBytesMax: 100 });
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     leader.takeOutgoing();
     for (let i = 0; i < 10; i++) leader.propose('x'.repeat(68));
     assert.equal(leader.sent('append').length, 2);
@@ -501,7 +453,7 @@ describe('flow of appends (items 18 to 20)', () => {
     const leader = leaderWithLog([], { messageBytesMax: 200 });
     for (const size of [50, 50, 50, 500, 50]) leader.propose('x'.repeat(size));
     leader.takeOutgoing();
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     assert.deepEqual(
       leader.sent('append').map((m) => m.entries.length),
       [2, 1, 1, 1],
@@ -523,7 +475,7 @@ describe('flow of appends (items 18 to 20)', () => {
 
   it('goes back to probing when the connection breaks', () => {
     const leader = leaderWithLog([]);
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     leader.propose('a');
     leader.step({ kind: 'peerUnreachable', peer: n2 });
     assert.deepEqual(leader.status.peers.get(n2), {
@@ -537,16 +489,8 @@ describe('flow of appends (items 18 to 20)', () => {
   it('ignores an old rejection of what was acknowledged meanwhile', () => {
     const leader = leaderWithLog([]);
     leader.propose('a');
-    leader.receive(accepted(n2, 1, 2));
-    leader.receive({
-      kind: 'appendRejected',
-      from: n2,
-      to: n1,
-      term: asTerm(1),
-      rejectedIndex: asLogIndex(1),
-      hintIndex: asLogIndex(0),
-      hintTerm: asTerm(0),
-    });
+    leader.receive(accepted(n2, 2));
+    leader.receive(rejected(n2, 1));
     assert.equal(leader.status.peers.get(n2)?.state, 'replicate');
   });
 
@@ -608,7 +552,7 @@ describe('proposals', () => {
 
   it('are refused beyond uncommittedBytesMax, but one is always allowed; a commit makes room', () => {
     const leader = leaderWithLog([], { uncommittedBytesMax: 150 });
-    leader.receive(accepted(n2, 1, 1));
+    leader.receive(accepted(n2, 1));
     leader.events = [];
     leader.propose('x'.repeat(1000));
     leader.propose('y');
@@ -616,7 +560,7 @@ describe('proposals', () => {
       leader.eventsOf('proposalOutcome').map((e) => e.outcome.kind),
       ['appended', 'overloaded'],
     );
-    leader.receive(accepted(n2, 1, 2));
+    leader.receive(accepted(n2, 2));
     leader.propose('z');
     assert.equal(leader.eventsOf('proposalOutcome').at(-1)?.outcome.kind, 'appended');
   });
@@ -634,8 +578,8 @@ describe('proposals', () => {
   it('not known to be committed when the lead is lost are reported as unknown, committed ones are not', () => {
     const leader = leaderWithLog([]);
     leader.propose('a', 'b', 'c');
-    leader.receive(accepted(n2, 1, 2));
-    leader.receive({ kind: 'heartbeat', from: n2, to: n1, term: asTerm(2), commit: asLogIndex(0), round: 0 });
+    leader.receive(accepted(n2, 2));
+    leader.receive(heartbeat({ term: asTerm(2) }));
     assert.deepEqual(
       leader.eventsOf('proposalsUnknown').map((e) => e.ids),
       [[2, 3]],

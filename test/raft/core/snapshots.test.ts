@@ -2,24 +2,30 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asTerm } from '../../../src/raft/core/ids.ts';
-import type { NodeId, SnapshotMeta } from '../../../src/raft/core/types.ts';
+import type { SnapshotMeta } from '../../../src/raft/core/types.ts';
 import {
   ELECTION_TICKS,
   HEARTBEAT_TICKS,
   Network,
-  TestNode,
   command,
   hardState,
-  ids,
-  logOfTerms,
   meta,
   text,
   voters,
-  type MessageOf,
 } from './harness.ts';
-
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
-const three = voters([n1, n2, n3]);
+import type { MessageOf, TestNode } from './harness.ts';
+import {
+  accepted,
+  append,
+  heartbeat,
+  n1,
+  n2,
+  n3,
+  n3NeedsSnapshot,
+  sendingSnapshot,
+  serverWithLog,
+  three,
+} from './three-voters.ts';
 
 function chunk(
   of: SnapshotMeta,
@@ -36,19 +42,6 @@ function chunk(
     done: true,
     ...overrides,
   };
-}
-
-/** n1 leads, n3 was away while 20 entries were committed and compacted. */
-function laggingFollower(): { net: Network; leader: TestNode; follower: TestNode; snapshot: SnapshotMeta } {
-  const net = Network.ofVoters(3);
-  const leader = net.elect('n1');
-  net.isolate('n3');
-  for (let i = 0; i < 20; i++) leader.propose(String(i));
-  net.settle();
-  const snapshot = leader.compact();
-  assert.equal(snapshot.index, 21);
-  // Away for less than an election timeout, so that it comes back as it went.
-  return { net, leader, follower: net.node('n3'), snapshot };
 }
 
 function install(node: TestNode, snapshot: SnapshotMeta): void {
@@ -120,9 +113,7 @@ describe('compaction', () => {
 
 describe('sending a snapshot', () => {
   it('starts when the follower needs compacted entries, and pauses appends', () => {
-    const { net, leader, snapshot } = laggingFollower();
-    net.heal();
-    net.tick(HEARTBEAT_TICKS);
+    const { net, leader, snapshot } = sendingSnapshot();
     assert.deepEqual(leader.eventsOf('sendSnapshot'), [{ kind: 'sendSnapshot', to: n3, term: 1 }]);
     leader.propose('more');
     assert.deepEqual(
@@ -136,9 +127,7 @@ describe('sending a snapshot', () => {
   });
 
   it('goes on with appends after it: the follower ends with the same log', () => {
-    const { net, leader, follower, snapshot } = laggingFollower();
-    net.heal();
-    net.tick(HEARTBEAT_TICKS);
+    const { net, leader, follower, snapshot } = sendingSnapshot();
     leader.propose('more');
     follower.receive(chunk(snapshot));
     assert.equal(follower.eventsOf('receiveSnapshotChunk').length, 1);
@@ -153,9 +142,7 @@ describe('sending a snapshot', () => {
   });
 
   it('is tried again after a failure, not faster than heartbeats', () => {
-    const { net, leader, snapshot } = laggingFollower();
-    net.heal();
-    net.tick(HEARTBEAT_TICKS);
+    const { net, leader, snapshot } = sendingSnapshot();
     leader.step({ kind: 'snapshotSent', to: n3, meta: snapshot, ok: false });
     net.settle();
     assert.equal(leader.eventsOf('sendSnapshot').length, 1);
@@ -164,7 +151,7 @@ describe('sending a snapshot', () => {
   });
 
   it('is not tried towards a follower that is silent', () => {
-    const { net, leader } = laggingFollower();
+    const { net, leader } = n3NeedsSnapshot();
     net.tick(ELECTION_TICKS);
     leader.step({ kind: 'peerUnreachable', peer: n3 });
     net.tick(3 * ELECTION_TICKS);
@@ -172,19 +159,15 @@ describe('sending a snapshot', () => {
   });
 
   it('ends early when the follower turns out to have what it needs (snapshot_succeed_via_app_resp)', () => {
-    const { net, leader, snapshot } = laggingFollower();
-    net.heal();
-    net.tick(HEARTBEAT_TICKS);
-    leader.receive({ kind: 'appendAccepted', from: n3, to: n1, term: asTerm(1), matchIndex: asLogIndex(21) });
+    const { leader, snapshot } = sendingSnapshot();
+    leader.receive(accepted(n3, 21));
     assert.equal(leader.status.peers.get(n3)?.state, 'replicate');
     leader.step({ kind: 'snapshotSent', to: n3, meta: snapshot, ok: false });
     assert.equal(leader.status.peers.get(n3)?.state, 'replicate');
   });
 
   it('passes the answers on to the driver', () => {
-    const { net, leader } = laggingFollower();
-    net.heal();
-    net.tick(HEARTBEAT_TICKS);
+    const { leader } = sendingSnapshot();
     const index = asLogIndex(21);
     leader.receive({
       kind: 'snapshotAck',
@@ -200,14 +183,14 @@ describe('sending a snapshot', () => {
 });
 
 describe('receiving a snapshot', () => {
-  function follower(terms: readonly number[], currentTerm = terms.at(-1) ?? 0): TestNode {
-    const state = {
-      hardState: hardState(currentTerm),
-      snapshot: meta(0, 0, three),
-      entries: logOfTerms(terms),
-    };
-    return new TestNode({ id: n3, state });
-  }
+  const follower = (terms: readonly number[]): TestNode => serverWithLog(terms, { id: n3 });
+  /** What n3 is sent behind this entry. */
+  const appendAfter = (
+    index: number,
+    term: number,
+    fields: Partial<MessageOf<'append'>>,
+  ): MessageOf<'append'> =>
+    append({ from: n1, to: n3, prevLogIndex: asLogIndex(index), prevLogTerm: asTerm(term), ...fields });
 
   it('drops a log that does not have its last entry, on disk too', () => {
     const node = follower([1, 1, 2]);
@@ -273,19 +256,9 @@ describe('receiving a snapshot', () => {
 
   it('drops an uncommitted configuration together with the log that it was in', () => {
     const node = follower([1, 1]);
-    node.receive({
-      kind: 'append',
-      from: n1,
-      to: n3,
-      term: asTerm(1),
-      prevLogIndex: asLogIndex(2),
-      prevLogTerm: asTerm(1),
-      entries: [
-        command(3, 1),
-        { kind: 'config', index: asLogIndex(4), term: asTerm(1), config: { voters: [n1, n3], learners: [] } },
-      ],
-      leaderCommit: asLogIndex(0),
-    });
+    const config = voters([n1, n3]);
+    const entry = { kind: 'config', index: asLogIndex(4), term: asTerm(1), config } as const;
+    node.receive(appendAfter(2, 1, { entries: [command(3, 1), entry] }));
     assert.deepEqual(node.status.config.voters, [n1, n3]);
     // Of another history: entry 3 is of term 2 there, so what this server has from there on is void.
     node.receive({ ...chunk(meta(3, 2, three)), from: n2, term: asTerm(2) });
@@ -296,7 +269,7 @@ describe('receiving a snapshot', () => {
 
   it('refuses to take the state machine back', () => {
     const node = follower([1, 1, 1]);
-    node.receive({ kind: 'heartbeat', from: n1, to: n3, term: asTerm(1), commit: asLogIndex(3), round: 0 });
+    node.receive(heartbeat({ from: n1, to: n3, commit: asLogIndex(3) }));
     assert.throws(() => node.step({ kind: 'snapshotInstalled', meta: meta(2, 1, three) }), {
       code: 'RAFT_INVARIANT',
     });
@@ -305,27 +278,9 @@ describe('receiving a snapshot', () => {
   it('a write that was on its way while it was put in force leaves nothing behind', () => {
     const node = follower([1, 1]);
     node.holdWrites = true;
-    node.receive({
-      kind: 'append',
-      from: n1,
-      to: n3,
-      term: asTerm(1),
-      prevLogIndex: asLogIndex(2),
-      prevLogTerm: asTerm(1),
-      entries: [command(3, 1)],
-      leaderCommit: asLogIndex(0),
-    });
+    node.receive(appendAfter(2, 1, { entries: [command(3, 1)] }));
     install(node, meta(9, 2, three));
-    node.receive({
-      kind: 'append',
-      from: n2,
-      to: n3,
-      term: asTerm(2),
-      prevLogIndex: asLogIndex(9),
-      prevLogTerm: asTerm(2),
-      entries: [command(10, 2)],
-      leaderCommit: asLogIndex(0),
-    });
+    node.receive(appendAfter(9, 2, { from: n2, term: asTerm(2), entries: [command(10, 2)] }));
     node.flush();
     assert.deepEqual(
       node.disk.entries.map((e) => e.index),

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asTerm } from '../../../src/raft/core/ids.ts';
 import type { NodeId } from '../../../src/raft/core/types.ts';
-import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, TestNode, emptyState, ids, voters } from './harness.ts';
-
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
+import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, TestNode, emptyState, voters } from './harness.ts';
+import { n1, n2, n3, n3Behind } from './three-voters.ts';
 
 function outcomes(node: TestNode): string[] {
   return node.eventsOf('proposalOutcome').map((e) => e.outcome.kind);
@@ -29,11 +28,7 @@ describe('leadership transfer', () => {
   });
 
   it('to a follower that lags waits until it has caught up', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    leader.propose('a', 'b');
-    net.settle();
+    const { net, leader } = n3Behind('a', 'b');
     net.heal();
     leader.step({ kind: 'transferLeadership', to: n3 });
     assert.deepEqual(leader.sent('timeoutNow'), []);

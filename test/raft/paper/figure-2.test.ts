@@ -6,39 +6,32 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asTerm } from '../../../src/raft/core/ids.ts';
 import type { Message, NodeId } from '../../../src/raft/core/types.ts';
+import { ELECTION_TICKS, HEARTBEAT_TICKS, Network, command, text } from '../core/harness.ts';
+import type { MessageOf, TestNode } from '../core/harness.ts';
 import {
-  ELECTION_TICKS,
-  HEARTBEAT_TICKS,
-  Network,
-  TestNode,
-  command,
-  emptyState,
-  hardState,
-  ids,
-  logOfTerms,
-  text,
-  voters,
-  type MessageOf,
-} from '../core/harness.ts';
+  accepted,
+  append,
+  electedByN2,
+  heartbeat,
+  heartbeatAck,
+  n1,
+  n2,
+  n3,
+  rejected,
+  serverWithLog,
+  voteRequest,
+  voteResponse,
+} from '../core/three-voters.ts';
 
-const [n1, n2, n3] = ids(3) as [NodeId, NodeId, NodeId];
-const three = voters([n1, n2, n3]);
+const server = (terms: readonly number[], currentTerm: number, votedFor: NodeId | null = null): TestNode =>
+  serverWithLog(terms, { currentTerm, votedFor });
 
-function server(terms: readonly number[], currentTerm: number, votedFor: NodeId | null = null): TestNode {
-  const state = {
-    ...emptyState(three),
-    entries: logOfTerms(terms),
-    hardState: hardState(currentTerm, votedFor),
-  };
-  return new TestNode({ id: n1, state });
-}
-
-function requestVote(term: number, last: readonly [index: number, term: number], from = n2): Message {
-  const [lastLogIndex, lastLogTerm] = [asLogIndex(last[0]), asTerm(last[1])];
-  return {
-    ...{ kind: 'voteRequest', from, to: n1, term: asTerm(term), preVote: false, force: false },
-    ...{ lastLogIndex, lastLogTerm },
-  };
+function requestVote(term: number, last: readonly [index: number, term: number]): Message {
+  return voteRequest({
+    term: asTerm(term),
+    lastLogIndex: asLogIndex(last[0]),
+    lastLogTerm: asTerm(last[1]),
+  });
 }
 
 function appendEntries(
@@ -47,26 +40,15 @@ function appendEntries(
   entries: MessageOf<'append'>['entries'] = [],
   leaderCommit = 0,
 ): Message {
-  return {
-    ...{ kind: 'append', from: n2, to: n1, term: asTerm(term) },
-    ...{ prevLogIndex: asLogIndex(prev[0]), prevLogTerm: asTerm(prev[1]), entries },
+  return append({
+    ...{ term: asTerm(term), prevLogIndex: asLogIndex(prev[0]), prevLogTerm: asTerm(prev[1]), entries },
     leaderCommit: asLogIndex(leaderCommit),
-  };
+  });
 }
 
-function vote(from: NodeId, term: number, preVote = false, granted = true): Message {
-  return { kind: 'voteResponse', from, to: n1, term: asTerm(term), preVote, granted };
-}
-
-/** Lets n1 stand and win with the vote of n2. */
-function leaderOf(terms: readonly number[], currentTerm: number): TestNode {
-  const node = server(terms, currentTerm);
-  node.tick(ELECTION_TICKS);
-  node.receive(vote(n2, currentTerm + 1, true));
-  node.receive(vote(n2, currentTerm + 1));
-  assert.equal(node.status.role, 'leader');
-  return node;
-}
+/** n1, which has won with the vote of n2. */
+const leaderOf = (terms: readonly number[], currentTerm: number): TestNode =>
+  electedByN2(server(terms, currentTerm));
 
 const granted = (node: TestNode): boolean[] => node.sent('voteResponse').map((m) => m.granted);
 const acknowledged = (node: TestNode): number[] => node.sent('appendAccepted').map((m) => m.matchIndex);
@@ -196,16 +178,16 @@ describe('Rules for Servers, all servers [Figure 2]', () => {
     const messages: readonly Message[] = [
       requestVote(9, [0, 0]),
       appendEntries(9, [0, 0]),
-      vote(n2, 9, false, false),
-      { kind: 'appendAccepted', from: n2, to: n1, term: newer, matchIndex: asLogIndex(0) },
-      { kind: 'heartbeat', from: n2, to: n1, term: newer, commit: asLogIndex(0), round: 0 },
-      { kind: 'heartbeatAck', from: n2, to: n1, term: newer, round: 0 },
+      voteResponse({ term: newer, granted: false }),
+      accepted(n2, 0, newer),
+      heartbeat({ term: newer }),
+      heartbeatAck(n2, 0, newer),
     ];
     for (const message of messages) {
       // A leader heeds requests for votes only when it has stepped down (thesis §4.2.3): here a candidate.
       const node = server([], 3);
       node.tick(ELECTION_TICKS);
-      node.receive(vote(n2, 4, true));
+      node.receive(voteResponse({ term: asTerm(4), preVote: true }));
       assert.equal(node.status.role, 'candidate');
       node.receive(message);
       assert.deepEqual([node.status.role, node.status.term], ['follower', 9], message.kind);
@@ -219,7 +201,7 @@ describe('Rules for Servers, followers [Figure 2]', () => {
     const node = server([], 0);
     node.receive(requestVote(1, [0, 0]));
     node.receive(appendEntries(1, [0, 0]));
-    node.receive({ kind: 'heartbeat', from: n2, to: n1, term: asTerm(1), commit: asLogIndex(0), round: 4 });
+    node.receive(heartbeat({ round: 4 }));
     assert.deepEqual(
       node.outgoing.map((m) => m.kind),
       ['voteResponse', 'appendAccepted', 'heartbeatAck'],
@@ -245,7 +227,7 @@ describe('Rules for Servers, candidates [Figure 2]', () => {
     const node = server([1], 1);
     node.tick(ELECTION_TICKS);
     node.takeOutgoing();
-    node.receive(vote(n2, 2, true));
+    node.receive(voteResponse({ term: asTerm(2), preVote: true }));
     return node;
   }
 
@@ -265,7 +247,7 @@ describe('Rules for Servers, candidates [Figure 2]', () => {
 
   it('"If votes received from majority of servers: become leader"', () => {
     const node = candidate();
-    node.receive(vote(n3, 2));
+    node.receive(voteResponse({ from: n3, term: asTerm(2) }));
     assert.equal(node.status.role, 'leader');
   });
 
@@ -291,10 +273,6 @@ describe('Rules for Servers, candidates [Figure 2]', () => {
 });
 
 describe('Rules for Servers, leaders [Figure 2]', () => {
-  const accepted = (from: NodeId, matchIndex: number, term = 2): Message => ({
-    ...{ kind: 'appendAccepted', from, to: n1, term: asTerm(term), matchIndex: asLogIndex(matchIndex) },
-  });
-
   it('"Upon election: send initial empty AppendEntries RPCs to each server; repeat during idle periods to prevent election timeouts"', () => {
     const leader = leaderOf([], 1);
     assert.deepEqual(
@@ -323,13 +301,13 @@ describe('Rules for Servers, leaders [Figure 2]', () => {
       term: 2,
     });
     assert.deepEqual(leader.applied, [], 'not yet committed');
-    leader.receive(accepted(n2, 2));
+    leader.receive(accepted(n2, 2, 2));
     assert.deepEqual(leader.applied.map(text), ['noop', 'x']);
   });
 
   it('"If last log index ≥ nextIndex for a follower: send AppendEntries RPC with log entries starting at nextIndex"', () => {
     const leader = leaderOf([], 1);
-    leader.receive(accepted(n2, 1));
+    leader.receive(accepted(n2, 1, 2));
     leader.takeOutgoing();
     leader.propose('a', 'b');
     const [append] = leader.sent('append').filter((m) => m.to === n2);
@@ -338,7 +316,7 @@ describe('Rules for Servers, leaders [Figure 2]', () => {
 
   it('"If successful: update nextIndex and matchIndex for follower"', () => {
     const leader = leaderOf([1, 1], 1);
-    leader.receive(accepted(n2, 3));
+    leader.receive(accepted(n2, 3, 2));
     const peer = leader.status.peers.get(n2);
     assert.deepEqual([peer?.matchIndex, peer?.nextIndex], [3, 4]);
   });
@@ -346,19 +324,16 @@ describe('Rules for Servers, leaders [Figure 2]', () => {
   it('"If AppendEntries fails because of log inconsistency: decrement nextIndex and retry"', () => {
     const leader = leaderOf([1, 1, 1, 1], 1);
     leader.takeOutgoing();
-    leader.receive({
-      ...{ kind: 'appendRejected', from: n2, to: n1, term: asTerm(2), rejectedIndex: asLogIndex(4) },
-      ...{ hintIndex: asLogIndex(1), hintTerm: asTerm(1) },
-    });
+    leader.receive(rejected(n2, 4, { term: asTerm(2), hintIndex: asLogIndex(1), hintTerm: asTerm(1) }));
     const [retry] = leader.sent('append');
     assert.deepEqual([retry?.prevLogIndex, retry?.entries.map((entry) => entry.index)], [1, [2, 3, 4, 5]]);
   });
 
   it('"If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term == currentTerm: set commitIndex = N"', () => {
     const leader = leaderOf([1, 1], 1);
-    leader.receive(accepted(n2, 2));
+    leader.receive(accepted(n2, 2, 2));
     assert.equal(leader.status.commitIndex, 0, 'a majority has entry 2, but it is of term 1');
-    leader.receive(accepted(n2, 3));
+    leader.receive(accepted(n2, 3, 2));
     assert.equal(leader.status.commitIndex, 3, 'entry 3 is of term 2');
   });
 

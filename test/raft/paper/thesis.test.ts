@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { asLogIndex, asNodeId, asProposalId, asTerm } from '../../../src/raft/core/ids.ts';
+import { asNodeId, asProposalId } from '../../../src/raft/core/ids.ts';
 import type { Configuration, NodeId } from '../../../src/raft/core/types.ts';
 import { TaskMachine } from '../../../src/scheduler/task-machine.ts';
 import { MachineDriver, restoreMachine } from '../../scheduler/machine-driver.ts';
@@ -15,12 +15,10 @@ import {
   Network,
   TestNode,
   emptyState,
-  ids,
   text,
   voters,
 } from '../core/harness.ts';
-
-const [n1, n2, n3, n4] = ids(4) as [NodeId, NodeId, NodeId, NodeId];
+import { accepted, n1, n2, n3, n3Behind, n4 } from '../core/three-voters.ts';
 
 function propose(node: TestNode, config: Configuration): string {
   node.step({ kind: 'proposeConfig', id: asProposalId(99), config });
@@ -37,11 +35,7 @@ function join(net: Network, id: NodeId): TestNode {
 
 describe('leadership transfer extension [thesis 3.10]', () => {
   it('1 to 3: the prior leader stops accepting requests, brings the target up to date, and sends TimeoutNow; the target wins', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    leader.propose('a');
-    net.settle();
+    const { net, leader } = n3Behind('a');
     net.heal();
     leader.step({ kind: 'transferLeadership', to: n3 });
     leader.propose('refused');
@@ -52,11 +46,7 @@ describe('leadership transfer extension [thesis 3.10]', () => {
   });
 
   it('"if leadership transfer does not complete after about an election timeout, the prior leader aborts and resumes"', () => {
-    const net = Network.ofVoters(3);
-    const leader = net.elect('n1');
-    net.isolate('n3');
-    leader.propose('a');
-    net.settle();
+    const { net, leader } = n3Behind('a');
     leader.step({ kind: 'transferLeadership', to: n3 });
     net.tick(ELECTION_TICKS);
     leader.propose('b');
@@ -361,9 +351,7 @@ describe('networks that are cut in odd ways', () => {
     const leader = net.elect('n1');
     leader.propose('x');
     const stranger = asNodeId('n9');
-    leader.receive({
-      ...{ kind: 'appendAccepted', from: stranger, to: n1, term: asTerm(1), matchIndex: asLogIndex(2) },
-    });
+    leader.receive(accepted(stranger, 2));
     assert.equal(leader.status.commitIndex, 1);
   });
 });
