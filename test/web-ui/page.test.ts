@@ -138,6 +138,19 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
     await page.locator('[data-testid=payload-input]:focus').waitFor();
   });
 
+  it('shows a wrong option where it was typed, folded away or not', async () => {
+    await open();
+    const options = page.locator('details.options > summary');
+    await options.click();
+    await page.locator('input[name=priority]').fill('high');
+    await options.click();
+    await page.getByTestId('payload-input').fill('print(1)');
+    await button('Send Payload').click();
+    await page.getByTestId('send-problem').getByText('from 0 to 100, not “high”').waitFor();
+    await page.locator('input[name=priority][aria-invalid=true]:focus').waitFor();
+    assert.equal(api.cluster.tasks.size, 0, 'nothing was sent');
+  });
+
   it('asks by itself while the stream of events is away, and says so', async () => {
     api.faults.refuseEvents = true;
     await page.goto(api.url);

@@ -1,5 +1,14 @@
 /** Fields of the form that hold several things: one a line, or apart by commas. */
 
+const SHOWN_CHARS_MAX = 40;
+
+/** What was typed, as a message may show it: short. */
+export function quoted(text: string): string {
+  return text.length <= SHOWN_CHARS_MAX
+    ? `“${text}”`
+    : `“${text.slice(0, SHOWN_CHARS_MAX)}…” (${text.length} characters)`;
+}
+
 export type ParsedField<T> =
   { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'error'; readonly message: string };
 
@@ -8,7 +17,7 @@ export function parsePairs(text: string, what: string): ParsedField<Readonly<Rec
   const pairs: Record<string, string> = {};
   for (const line of linesOf(text)) {
     const equals = line.indexOf('=');
-    if (equals <= 0) return { kind: 'error', message: `${what}: “${line}” is not KEY=VALUE.` };
+    if (equals <= 0) return { kind: 'error', message: `${what}: ${quoted(line)} is not KEY=VALUE.` };
     pairs[line.slice(0, equals).trim()] = line.slice(equals + 1);
   }
   return { kind: 'ok', value: pairs };
@@ -39,7 +48,7 @@ export function parseCodes(text: string): ParsedField<readonly number[]> {
   for (const word of wordsOf(text)) {
     const code = Number(word);
     if (!Number.isInteger(code) || code < 0 || code > 255) {
-      return { kind: 'error', message: `Exit codes: “${word}” is not a whole number from 0 to 255.` };
+      return { kind: 'error', message: `Exit codes: ${quoted(word)} is not a whole number from 0 to 255.` };
     }
     codes.push(code);
   }

@@ -2,7 +2,7 @@ import { LIMITS } from '../../../../api/limits.ts';
 import type { TaskFile } from '../../../../api/task-files.ts';
 import type { TaskRequest, TaskView } from '../../../../api/tasks.ts';
 import { joinCommand, splitCommand } from './command-line.ts';
-import { formatPairs, linesOf, parseCodes, parsePairs, wordsOf } from './draft-fields.ts';
+import { formatPairs, linesOf, parseCodes, parsePairs, quoted, wordsOf } from './draft-fields.ts';
 import type { ParsedField } from './draft-fields.ts';
 
 /** What stands in the form, as typed. Empty text means "not given". */
@@ -121,7 +121,7 @@ function payloadOf(draft: Draft): TaskRequest {
         const message = 'There is nothing to send yet. Press Generate Payload, or write a script.';
         throw new FieldProblem('script', message);
       }
-      const interpreter = draft.interpreter.trim();
+      const interpreter = shortText(draft, 'interpreter', 'The interpreter', LIMITS.pathCharsMax);
       return { script: draft.script, ...(interpreter === '' ? {} : { interpreter }) };
     }
     case 'command': {
@@ -137,12 +137,10 @@ function optionsOf(draft: Draft): TaskRequest {
     const message = numberProblem(draft[rule.field], rule);
     if (message !== null) throw new FieldProblem(rule.field, message);
   }
-  const name = draft.name.trim();
-  if (name.length > LIMITS.nameCharsMax) {
-    throw new FieldProblem('name', `The name may have ${LIMITS.nameCharsMax} characters at most.`);
-  }
-  const cwd = draft.cwd.trim();
-  if (cwd !== '' && !cwd.startsWith('/')) throw new FieldProblem('cwd', 'The folder must begin with /.');
+  const name = shortText(draft, 'name', 'The name', LIMITS.nameCharsMax);
+  const cwd = shortText(draft, 'cwd', 'The folder', LIMITS.pathCharsMax);
+  if (cwd !== '' && !cwd.startsWith('/'))
+    throw new FieldProblem('cwd', `The folder must begin with /, not ${quoted(cwd)}.`);
   const number = (field: NumberField, factor = 1): number | undefined =>
     draft[field].trim() === '' ? undefined : Number(draft[field]) * factor;
   return given({
@@ -188,13 +186,41 @@ function parsed<T>(field: DraftField, outcome: ParsedField<T>): T {
   return outcome.value;
 }
 
+/** Without the blanks around it. */
+function shortText(draft: Draft, field: DraftField, what: string, charsMax: number): string {
+  const text = draft[field].trim();
+  if (text.length <= charsMax) return text;
+  throw new FieldProblem(
+    field,
+    `${what} may have ${charsMax.toLocaleString('en')} characters at most, not ${text.length.toLocaleString('en')}.`,
+  );
+}
+
 function numberProblem(text: string, rule: NumberRule): string | null {
   if (text.trim() === '') return null;
   const value = Number(text);
   const fits = rule.fractions === true ? Number.isFinite(value) : Number.isInteger(value);
   if (fits && value >= rule.min && value <= rule.max) return null;
   const kind = rule.fractions === true ? 'number' : 'whole number';
-  return `${rule.what} must be a ${kind} from ${rule.min} to ${rule.max.toLocaleString('en')}.`;
+  const wanted = `${kind} from ${rule.min} to ${rule.max.toLocaleString('en')}`;
+  return `${rule.what} must be a ${wanted}, not ${quoted(text.trim())}.`;
+}
+
+const FIELD_NAMES: Readonly<Partial<Record<string, DraftField>>> = {
+  timeoutMs: 'timeoutSeconds',
+  backoffMs: 'backoffSeconds',
+  delayMs: 'delaySeconds',
+};
+
+/** Where in the form that stands which the server calls `timeoutMs`, `env.PATH`, `after[0]`; null: nowhere. */
+export function draftFieldOf(apiField: string): DraftField | null {
+  const [name = ''] = apiField.split(/[.[]/, 1);
+  const field = FIELD_NAMES[name] ?? name;
+  return isDraftField(field) ? field : null;
+}
+
+function isDraftField(name: string): name is DraftField {
+  return Object.hasOwn(EMPTY_DRAFT, name) && name !== 'mode' && name !== 'files';
 }
 
 /** The form after a payload was accepted: the payload gone, the options kept. */

@@ -2,7 +2,7 @@ import type { FaultKind } from '../../../../api/faults.ts';
 import type { TaskFile } from '../../../../api/task-files.ts';
 import type { TaskStatus, TaskView } from '../../../../api/tasks.ts';
 import type { Clock } from '../model/clock.ts';
-import { afterSend, draftOf, toRequest } from '../model/draft.ts';
+import { afterSend, draftFieldOf, draftOf, toRequest } from '../model/draft.ts';
 import type { Draft, DraftField } from '../model/draft.ts';
 import { shortId } from '../model/format.ts';
 import { withIntent } from '../model/node-board.ts';
@@ -111,6 +111,7 @@ export class Actions {
     this.#sending = null;
     if (outcome.kind === 'failed') {
       const { failure, mayExist } = outcome;
+      const named = fieldOf(failure);
       // Only where the answer may have got lost must the next try be the same request.
       if (!mayExist) this.#pending = null;
       store.set({
@@ -118,7 +119,7 @@ export class Actions {
           kind: 'refused',
           title: mayExist ? 'No certain answer' : 'Not accepted',
           message: `${failure.message} (${failure.code})`,
-          field: fieldOf(failure),
+          field: named === null ? null : draftFieldOf(named),
           advice: advice(failure, mayExist),
         },
       });

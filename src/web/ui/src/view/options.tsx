@@ -1,28 +1,37 @@
 import type { VNode } from 'preact';
-import { useState } from 'preact/hooks';
-import { LIMITS } from '../../../../api/limits.ts';
-import type { TaskFile } from '../../../../api/task-files.ts';
 import { DISCONNECTS } from '../model/draft.ts';
 import type { Draft, DraftField } from '../model/draft.ts';
-import { byteSize } from '../model/format.ts';
 import { useApp } from './context.ts';
 import { Icon } from './icons.tsx';
+import { InputFiles } from './input-files.tsx';
 
-interface OptionsProps {
+interface FieldsProps {
   readonly draft: Draft;
   readonly badField: string | null;
+}
+
+interface OptionsProps extends FieldsProps {
   /** Every option, opened; else the ones that are used most, folded. */
   readonly all: boolean;
 }
 
+/** Those that are there while the others are not. */
+const FIRST_FIELDS: readonly DraftField[] = [
+  'interpreter',
+  'name',
+  'timeoutSeconds',
+  'maxAttempts',
+  'priority',
+];
+
 /** How a payload is to be run. What is left empty has its default, which stands in the field. */
 export function Options({ draft, badField, all }: OptionsProps): VNode {
   const { actions } = useApp();
-  const field = (name: DraftField, label: string, placeholder: string, numeric = false): VNode => (
-    <Field draft={draft} field={name} bad={badField === name} {...{ label, placeholder, numeric }} />
-  );
+  const { field } = useFields({ draft, badField });
+  // What is wrong must be in sight, to be mended.
+  const open = all || FIRST_FIELDS.some((name) => name === badField);
   return (
-    <details class="options" open={all}>
+    <details class="options" open={open}>
       <summary>
         <Icon name="chevron" />
         Options
@@ -47,32 +56,27 @@ export function Options({ draft, badField, all }: OptionsProps): VNode {
         </fieldset>
         {draft.mode === 'script' ? field('interpreter', 'Interpreter', 'python3') : null}
         {field('name', 'Name', 'none')}
-        {field('timeoutSeconds', 'Time limit, seconds', 'none', true)}
-        {field('maxAttempts', 'Attempts at most', '1', true)}
-        {field('priority', 'Priority, 0–100', '50', true)}
+        {field('timeoutSeconds', 'Time limit, seconds', 'none', 'decimal')}
+        {field('maxAttempts', 'Attempts at most', '1', 'decimal')}
+        {field('priority', 'Priority, 0–100', '50', 'decimal')}
       </div>
       {all ? <More draft={draft} badField={badField} /> : null}
     </details>
   );
 }
 
-function More({ draft, badField }: { readonly draft: Draft; readonly badField: string | null }): VNode {
-  const field = (name: DraftField, label: string, placeholder: string, numeric = false): VNode => (
-    <Field draft={draft} field={name} bad={badField === name} {...{ label, placeholder, numeric }} />
-  );
-  const area = (name: DraftField, label: string, placeholder: string): VNode => (
-    <Area draft={draft} field={name} bad={badField === name} {...{ label, placeholder }} />
-  );
+function More({ draft, badField }: FieldsProps): VNode {
+  const { field, area } = useFields({ draft, badField });
   return (
     <>
       <h3 class="options-title">When it fails, when it starts, where it runs</h3>
       <div class="options-grid">
-        {field('backoffSeconds', 'Pause before the next attempt, seconds', '1, doubling', true)}
+        {field('backoffSeconds', 'Pause before the next attempt, seconds', '1, doubling', 'decimal')}
         {field('noRetryExitCodes', 'No further attempt after exit codes', 'none, e.g. 2, 64')}
-        {field('delaySeconds', 'Start no earlier than in, seconds', 'at once', true)}
-        {field('cpu', 'Cores reserved', '0', true)}
-        {field('memoryMb', 'Memory reserved, MiB', '0', true)}
-        <Disconnect draft={draft} bad={badField === 'onDisconnect'} />
+        {field('delaySeconds', 'Start no earlier than in, seconds', 'at once', 'decimal')}
+        {field('cpu', 'Cores reserved', '0', 'decimal')}
+        {field('memoryMb', 'Memory reserved, MiB', '0', 'decimal')}
+        <Disconnect draft={draft} badField={badField} />
         {area('constraints', 'Node must have labels', 'KEY=VALUE, one a line')}
         {area('after', 'After these have succeeded', 'full hashes, one a line')}
       </div>
@@ -82,60 +86,59 @@ function More({ draft, badField }: { readonly draft: Draft; readonly badField: s
         {area('stdin', 'Standard input', 'nothing')}
         {area('labels', 'Labels', 'KEY=VALUE, one a line')}
         {field('cwd', 'Folder on the node', 'a fresh one')}
-        <Files files={draft.files} />
+        <InputFiles files={draft.files} />
         {area('collect', 'Files to keep', 'patterns, one a line, e.g. out/*.png')}
       </div>
     </>
   );
 }
 
-interface FieldProps {
-  readonly draft: Draft;
-  readonly field: DraftField;
-  readonly label: string;
-  readonly placeholder: string;
-  readonly numeric?: boolean;
-  readonly bad: boolean;
+interface Fields {
+  /** One line. */
+  readonly field: (
+    name: DraftField,
+    label: string,
+    placeholder: string,
+    inputMode?: 'text' | 'decimal',
+  ) => VNode;
+  /** Several lines. */
+  readonly area: (name: DraftField, label: string, placeholder: string) => VNode;
 }
 
-function Field({ draft, field, label, placeholder, numeric = false, bad }: FieldProps): VNode {
+/** What makes the labeled inputs of a draft. */
+function useFields({ draft, badField }: FieldsProps): Fields {
   const { actions } = useApp();
+  const shared = (name: DraftField, placeholder: string) => ({
+    ...{ name, placeholder, autocomplete: 'off', spellcheck: false, value: draft[name] },
+    ...faultOf(name, badField),
+    onInput: (event: { readonly currentTarget: { readonly value: string } }) =>
+      actions.edit(name, event.currentTarget.value),
+  });
+  return {
+    field: (name, label, placeholder, inputMode = 'text') => (
+      <Labeled label={label}>
+        <input type="text" inputMode={inputMode} {...shared(name, placeholder)} />
+      </Labeled>
+    ),
+    area: (name, label, placeholder) => (
+      <Labeled label={label}>
+        <textarea class="field-area" rows={2} {...shared(name, placeholder)} />
+      </Labeled>
+    ),
+  };
+}
+
+/** How an input says that it is the one that is wrong. */
+function faultOf(name: DraftField, badField: string | null) {
+  const bad = badField === name;
+  return { 'aria-invalid': bad, 'aria-describedby': bad ? 'send-problem' : undefined };
+}
+
+function Labeled({ label, children }: { readonly label: string; readonly children: VNode }): VNode {
   return (
     <label class="field">
       <span class="field-label">{label}</span>
-      <input
-        name={field}
-        type="text"
-        inputMode={numeric ? 'decimal' : 'text'}
-        autocomplete="off"
-        spellcheck={false}
-        placeholder={placeholder}
-        aria-invalid={bad}
-        aria-describedby={bad ? 'send-problem' : undefined}
-        value={draft[field]}
-        onInput={(event) => actions.edit(field, event.currentTarget.value)}
-      />
-    </label>
-  );
-}
-
-function Area({ draft, field, label, placeholder, bad }: FieldProps): VNode {
-  const { actions } = useApp();
-  return (
-    <label class="field">
-      <span class="field-label">{label}</span>
-      <textarea
-        name={field}
-        class="field-area"
-        rows={2}
-        autocomplete="off"
-        spellcheck={false}
-        placeholder={placeholder}
-        aria-invalid={bad}
-        aria-describedby={bad ? 'send-problem' : undefined}
-        value={draft[field]}
-        onInput={(event) => actions.edit(field, event.currentTarget.value)}
-      />
+      {children}
     </label>
   );
 }
@@ -146,14 +149,13 @@ const DISCONNECT_TEXTS = {
   continue: 'continue: it may run twice',
 } as const;
 
-function Disconnect({ draft, bad }: { readonly draft: Draft; readonly bad: boolean }): VNode {
+function Disconnect({ draft, badField }: FieldsProps): VNode {
   const { actions } = useApp();
   return (
-    <label class="field">
-      <span class="field-label">When its node is cut off</span>
+    <Labeled label="When its node is cut off">
       <select
         name="onDisconnect"
-        aria-invalid={bad}
+        {...faultOf('onDisconnect', badField)}
         value={draft.onDisconnect}
         onChange={(event) => actions.edit('onDisconnect', event.currentTarget.value)}
       >
@@ -163,64 +165,6 @@ function Disconnect({ draft, bad }: { readonly draft: Draft; readonly bad: boole
           </option>
         ))}
       </select>
-    </label>
-  );
-}
-
-const BASE64_CHUNK_BYTES = 32_768;
-
-function base64Of(bytes: Uint8Array): string {
-  let binary = '';
-  for (let at = 0; at < bytes.length; at += BASE64_CHUNK_BYTES) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + BASE64_CHUNK_BYTES));
-  }
-  return btoa(binary);
-}
-
-/** Files of this machine that go along. They are read when they are chosen. */
-function Files({ files }: { readonly files: readonly TaskFile[] }): VNode {
-  const { actions } = useApp();
-  const [problem, setProblem] = useState<string | null>(null);
-  const read = async (chosen: readonly File[]): Promise<void> => {
-    setProblem(null);
-    const bytes = chosen.reduce((sum, { size }) => sum + size, 0);
-    if (bytes > LIMITS.taskBytesMax || chosen.length > LIMITS.filesMax) {
-      const limit = `${byteSize(LIMITS.taskBytesMax)} and ${LIMITS.filesMax} files are the limit`;
-      setProblem(`${byteSize(bytes)} in ${chosen.length} files: ${limit}.`);
-      return;
-    }
-    const loaded = await Promise.all(
-      chosen.map(async (file): Promise<TaskFile> => {
-        return { path: file.name, contentBase64: base64Of(new Uint8Array(await file.arrayBuffer())) };
-      }),
-    );
-    actions.setFiles(loaded);
-  };
-  return (
-    <div class="field field-files">
-      <label class="field-label" for="task-files-input">
-        Files to send along
-      </label>
-      <input
-        id="task-files-input"
-        type="file"
-        multiple
-        data-testid="files-input"
-        onChange={(event) => {
-          read([...(event.currentTarget.files ?? [])]).catch(() => setProblem('They cannot be read.'));
-        }}
-      />
-      <span class="hint" role="status" data-testid="files-chosen">
-        {problem ?? (files.length === 0 ? '' : files.map(({ path }) => path).join(', '))}
-        {problem === null && files.length > 0 ? (
-          <>
-            {' '}
-            <button type="button" class="link-button" onClick={() => actions.setFiles([])}>
-              none of them
-            </button>
-          </>
-        ) : null}
-      </span>
-    </div>
+    </Labeled>
   );
 }
