@@ -147,17 +147,17 @@ export class RaftNode<Result> implements Consensus<Result> {
   }
 
   propose(payload: Uint8Array): Promise<ProposeResult<Result>> {
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(payload.byteLength);
     if (refusal !== null) return Promise.resolve(refusal);
     const id = this.#nextProposalId++ as ProposalId;
     if (this.#proposals.length === 0) this.#options.timers.soon(() => this.#proposeGathered());
     this.#proposals.push({ id, payload });
-    return this.#parts.commands.add(id, this.#options.timers.nowMs());
+    return this.#parts.commands.add(id, this.#options.timers.nowMs(), payload.byteLength);
   }
 
   /** A membership change: one server added, removed, promoted or demoted. `applied` once it is committed. */
   proposeConfig(config: Configuration): Promise<ProposeResult<null>> {
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(0);
     if (refusal !== null) return Promise.resolve(refusal);
     const id = this.#nextProposalId++ as ProposalId;
     const result = this.#parts.configs.add(id, this.#options.timers.nowMs());
@@ -272,12 +272,17 @@ export class RaftNode<Result> implements Consensus<Result> {
     return () => this.#configListeners.delete(listener);
   }
 
-  #refusal(): Exclude<ProposeResult<never>, { kind: 'applied' }> | null {
+  /** Why a proposal of so many bytes can't even be put to the core. */
+  #refusal(bytes: number): Exclude<ProposeResult<never>, { kind: 'applied' }> | null {
     if (this.#life !== 'running') return { kind: 'notLeader', leader: null };
     if (this.#diskWatch?.isLow === true) return { kind: 'overloaded', limit: 'diskFreeBytesMin' };
-    if (this.#parts.commands.count + this.#parts.configs.count < this.#settings.waitingProposalsMax)
-      return null;
-    return { kind: 'overloaded', limit: 'waitingProposalsMax' };
+    const { commands, configs } = this.#parts;
+    const { waitingProposalsMax, uncommittedBytesMax, unappliedBytesMax } = this.#settings;
+    if (commands.count + configs.count >= waitingProposalsMax)
+      return { kind: 'overloaded', limit: 'waitingProposalsMax' };
+    // One is always allowed, or one larger than the limit could never pass.
+    const isOver = commands.bytes > 0 && commands.bytes + bytes > uncommittedBytesMax + unappliedBytesMax;
+    return isOver ? { kind: 'overloaded', limit: 'unappliedBytesMax' } : null;
   }
 
   #createMembership(): MembershipChanges {

@@ -27,6 +27,10 @@ export interface RaftSettings {
   readonly inflightBytesMax: number;
   readonly uncommittedBytesMax: number;
   readonly proposalBytesMax: number;
+  /**
+   * Handed to the state machine at once. Where that is slower than the log, proposals are refused when those that wait to be
+   * applied are more than this and `uncommittedBytesMax` together.
+   */
   readonly unappliedBytesMax: number;
   readonly pendingReadsMax: number;
   /** Proposals waiting for their outcome, beyond which further ones are refused as `overloaded`. */

@@ -5,6 +5,7 @@ interface Waiter<Result> {
   readonly id: ProposalId;
   readonly resolve: (result: ProposeResult<Result>) => void;
   readonly sinceMs: number;
+  readonly bytes: number;
   /** Set by `appended`. */
   term: Term | null;
 }
@@ -14,6 +15,7 @@ export class Proposals<Result> {
   readonly #onCommitted: (seconds: number) => void;
   readonly #proposed = new Map<ProposalId, Waiter<Result>>();
   readonly #appended = new Map<LogIndex, Waiter<Result>>();
+  #bytes = 0;
 
   constructor(onCommitted: (seconds: number) => void) {
     this.#onCommitted = onCommitted;
@@ -23,9 +25,15 @@ export class Proposals<Result> {
     return this.#proposed.size + this.#appended.size;
   }
 
-  add(id: ProposalId, nowMs: number): Promise<ProposeResult<Result>> {
+  /** Payload bytes of all that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(id: ProposalId, nowMs: number, bytes = 0): Promise<ProposeResult<Result>> {
+    this.#bytes += bytes;
     return new Promise((resolve) => {
-      this.#proposed.set(id, { id, resolve, sinceMs: nowMs, term: null });
+      this.#proposed.set(id, { id, resolve, sinceMs: nowMs, bytes, term: null });
     });
   }
 
@@ -34,7 +42,7 @@ export class Proposals<Result> {
     if (waiter === undefined) return;
     this.#proposed.delete(id);
     if (outcome.kind !== 'appended') {
-      waiter.resolve(outcome);
+      this.#settle(waiter, outcome);
       return;
     }
     waiter.term = outcome.term;
@@ -47,7 +55,7 @@ export class Proposals<Result> {
     for (const [index, waiter] of [...this.#appended]) {
       if (!wanted.has(waiter.id)) continue;
       this.#appended.delete(index);
-      waiter.resolve({ kind: 'unknown', reason });
+      this.#settle(waiter, { kind: 'unknown', reason });
     }
   }
 
@@ -56,11 +64,11 @@ export class Proposals<Result> {
     if (waiter === undefined) return;
     this.#appended.delete(index);
     if (waiter.term !== term) {
-      waiter.resolve({ kind: 'unknown', reason: 'another entry took its place' });
+      this.#settle(waiter, { kind: 'unknown', reason: 'another entry took its place' });
       return;
     }
     this.#onCommitted((nowMs - waiter.sinceMs) / 1000);
-    waiter.resolve({ kind: 'applied', index, term, result });
+    this.#settle(waiter, { kind: 'applied', index, term, result });
   }
 
   /** The state machine jumped over these places: what was decided there is not known here. */
@@ -68,7 +76,7 @@ export class Proposals<Result> {
     for (const [index, waiter] of [...this.#appended]) {
       if (index > through) continue;
       this.#appended.delete(index);
-      waiter.resolve({
+      this.#settle(waiter, {
         kind: 'unknown',
         reason: 'its entry is inside a snapshot that came from another server',
       });
@@ -77,9 +85,14 @@ export class Proposals<Result> {
 
   endAll(reason: string): void {
     for (const waiter of [...this.#proposed.values(), ...this.#appended.values()]) {
-      waiter.resolve({ kind: 'unknown', reason });
+      this.#settle(waiter, { kind: 'unknown', reason });
     }
     this.#proposed.clear();
     this.#appended.clear();
+  }
+
+  #settle(waiter: Waiter<Result>, result: ProposeResult<Result>): void {
+    this.#bytes -= waiter.bytes;
+    waiter.resolve(result);
   }
 }

@@ -11,6 +11,7 @@ import type { RaftSettings } from '../../../src/raft/raft-settings.ts';
 import type { CommittedCommand } from '../../../src/raft/state-machine.ts';
 import { MemoryKv } from '../../../src/raft/storage/memory-kv.ts';
 import type { MemoryDisk } from '../../../src/raft/storage/memory-kv.ts';
+import type { KvOp } from '../../../src/raft/storage/kv-store.ts';
 import type { Timers } from '../../../src/raft/timers.ts';
 import { messageBytes } from '../../../src/raft/transport/codec.ts';
 import type { RaftTransport } from '../../../src/raft/transport/transport.ts';
@@ -27,6 +28,8 @@ const POLL_MS = 20;
 export interface LabServer {
   readonly id: NodeId;
   readonly disk: MemoryDisk;
+  /** Of the disk: writes wait while it stalls. */
+  readonly stall: DiskStall;
   connected: boolean;
   /** Only servers of the same side hear each other. */
   side: number;
@@ -40,6 +43,8 @@ type Weather = 'reliable' | 'unreliable' | 'long reordering';
 export class Lab {
   readonly servers: LabServer[] = [];
   weather: Weather = 'reliable';
+  /** Messages that are lost, besides. */
+  loses: (message: Message) => boolean = () => false;
   messages = 0;
   bytes = 0;
   /** What was applied at each index, by whoever did it first. */
@@ -62,6 +67,7 @@ export class Lab {
       lab.servers.push({
         id,
         disk: new Map(),
+        stall: new DiskStall(),
         connected: true,
         side: 0,
         machine: new WordMachine(),
@@ -92,7 +98,7 @@ export class Lab {
       id: server.id,
       clusterId: 'lab',
       bootstrap: { voters: this.servers.map(({ id }) => id), learners: [] },
-      kv: new MemoryKv(server.disk),
+      kv: new LabKv(server.disk, server.stall),
       transport,
       machine: server.machine,
       timers: this.#timers(),
@@ -108,6 +114,7 @@ export class Lab {
   async crash(server: LabServer): Promise<void> {
     const { node } = server;
     server.node = null;
+    server.stall.end();
     await node?.crash();
   }
 
@@ -216,6 +223,7 @@ export class Lab {
     this.bytes += messageBytes(message);
     const target = this.servers.find(({ id }) => id === to);
     if (!from.connected || target?.connected !== true || target.side !== from.side) return;
+    if (this.loses(message)) return;
     const { weather } = this;
     if (weather !== 'reliable' && this.below(10) === 0) return;
     let delayMs = weather === 'reliable' ? 1 : this.below(27);
@@ -240,6 +248,42 @@ export class Lab {
       };
     };
     return { nowMs: () => this.#queue.nowMs, after, soon: (action) => void after(0, action) };
+  }
+}
+
+/** A disk that does not answer for a while: it fails nothing, it is silent. */
+class DiskStall {
+  #waiting: (() => void)[] | null = null;
+
+  begin(): void {
+    this.#waiting ??= [];
+  }
+
+  end(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const go of waiting) go();
+  }
+
+  over(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#waiting === null) resolve();
+      else this.#waiting.push(resolve);
+    });
+  }
+}
+
+class LabKv extends MemoryKv {
+  readonly #stall: DiskStall;
+
+  constructor(disk: MemoryDisk, stall: DiskStall) {
+    super(disk);
+    this.#stall = stall;
+  }
+
+  override async batch(ops: readonly KvOp[], options: { readonly sync: boolean }): Promise<void> {
+    await this.#stall.over();
+    await super.batch(ops, options);
   }
 }
 
