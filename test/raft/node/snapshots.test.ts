@@ -22,6 +22,29 @@ const sameWords = (members: readonly Member[], count: number): Promise<true> =>
     );
   });
 
+async function crashFollower(cluster: TestCluster): Promise<Member> {
+  const follower = cluster.running().find(({ node }) => node.status().role !== 'leader')!;
+  await cluster.crash(follower);
+  return follower;
+}
+
+/** Says 5,001 words of which a server, that is down, has the first only; the others have a snapshot (100 chunks) and no log. */
+async function leaveBehind(cluster: TestCluster): Promise<Member> {
+  await sayAll(cluster, ['first']);
+  const behind = await crashFollower(cluster);
+  for (let n = 0; n < 10; n++) await sayAll(cluster, words(n * 500, n * 500 + 499));
+  await takeSnapshots(cluster);
+  return behind;
+}
+
+/** Starts a server that was left behind; when this returns the snapshot is on its way. */
+async function openUntilItReceives(cluster: TestCluster, behind: Member): Promise<void> {
+  await cluster.open(behind);
+  await until('the transfer to begin', () =>
+    cluster.lines.some((line) => line.startsWith(`${behind.id}: raft: receiving snapshot`)),
+  );
+}
+
 describe('snapshots', () => {
   it('are taken after so many entries, and the log before them goes, except for what is kept', async () => {
     const cluster = await TestCluster.start(1, { snapshotEveryEntries: 100, trailingEntries: 20 });
@@ -66,8 +89,7 @@ describe('snapshots', () => {
     const cluster = await TestCluster.start(3, BY_HAND);
     try {
       await sayAll(cluster, ['keep:early', ...words(1, 100)]);
-      const behind = cluster.running().find(({ node }) => node.status().role !== 'leader')!;
-      await cluster.crash(behind);
+      const behind = await crashFollower(cluster);
       const kept = await say(cluster, 'keep:gone later');
       await sayAll(cluster, [...words(101, 600), 'keep:late']);
       await takeSnapshots(cluster);
@@ -105,16 +127,8 @@ describe('snapshots', () => {
   it('are received anew after the receiver crashed in the middle', async () => {
     const cluster = await TestCluster.start(3, { ...BY_HAND, chunkResendMs: 100 });
     try {
-      await sayAll(cluster, ['first']);
-      const behind = cluster.running().find(({ node }) => node.status().role !== 'leader')!;
-      await cluster.crash(behind);
-      // 5,000 words are 100 chunks.
-      for (let n = 0; n < 10; n++) await sayAll(cluster, words(n * 500, n * 500 + 499));
-      await takeSnapshots(cluster);
-      const receiving = (): boolean =>
-        cluster.lines.some((line) => line.startsWith(`${behind.id}: raft: receiving snapshot`));
-      await cluster.open(behind);
-      await until('the transfer to begin', receiving);
+      const behind = await leaveBehind(cluster);
+      await openUntilItReceives(cluster, behind);
       await cluster.crash(behind);
       assert.ok(
         !cluster.lines.some((line) => line.startsWith(`${behind.id}: raft: snapshot`)),
@@ -130,15 +144,8 @@ describe('snapshots', () => {
   it('are sent by the next leader when the first crashes in the middle', async () => {
     const cluster = await TestCluster.start(3, { ...BY_HAND, chunkResendMs: 100 });
     try {
-      await sayAll(cluster, ['first']);
-      const behind = cluster.running().find(({ node }) => node.status().role !== 'leader')!;
-      await cluster.crash(behind);
-      for (let n = 0; n < 10; n++) await sayAll(cluster, words(n * 500, n * 500 + 499));
-      await takeSnapshots(cluster);
-      await cluster.open(behind);
-      await until('the transfer to begin', () =>
-        cluster.lines.some((line) => line.startsWith(`${behind.id}: raft: receiving snapshot`)),
-      );
+      const behind = await leaveBehind(cluster);
+      await openUntilItReceives(cluster, behind);
       const leader = await cluster.leader();
       await cluster.crash(leader);
       await say(cluster, 'by the next');
