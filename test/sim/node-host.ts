@@ -116,6 +116,7 @@ export class NodeHost<Result> implements Omit<Host, 'digest'> {
   }
   kill(): void {
     this.#kv.kill();
+    this.#watched.kill();
   }
 }
 
@@ -207,9 +208,15 @@ class SimTransport implements RaftTransport {
 class WatchedMachine<Result> implements StateMachine<Result> {
   readonly #options: NodeHostOptions<Result>;
   #appliedIndex = 0;
+  #isDead = false;
 
   constructor(options: NodeHostOptions<Result>) {
     this.#options = options;
+  }
+
+  /** The process has died. What its code still does before it comes to an end never happened. */
+  kill(): void {
+    this.#isDead = true;
   }
 
   get appliedIndex(): number {
@@ -246,12 +253,14 @@ class WatchedMachine<Result> implements StateMachine<Result> {
     kv: Pick<KvStore, 'get' | 'iterate' | 'rangeSync' | 'view'>,
   ): Promise<void> {
     await this.#options.machine.restore(meta, chunks, kv);
+    if (this.#isDead) return;
     this.#appliedIndex = meta.index;
     const { id, life, history, digestNow } = this.#options;
     history.installed(id, life, asLogIndex(meta.index), digestNow(meta.index));
   }
 
   #applied(entry: Entry): void {
+    if (this.#isDead) return;
     const { id, life, history, around, digestNow } = this.#options;
     this.#appliedIndex = entry.index;
     around.observe();

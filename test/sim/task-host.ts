@@ -56,7 +56,7 @@ export async function startTaskHost(options: TaskHostOptions): Promise<TaskHost>
     ...host.timers,
     wallMs: () => Math.round(WALL_START_MS + around.wallMs() + skewMs),
   };
-  machine.observe({ applied: (entry) => guard(around, () => tasks.applied(entry, machine)) });
+  const unwatch = machine.observe({ applied: (entry) => guard(around, () => tasks.applied(entry, machine)) });
   const shared = {
     consensus: host.node,
     machine,
@@ -88,7 +88,10 @@ export async function startTaskHost(options: TaskHostOptions): Promise<TaskHost>
     transferLeadership: (to) => host.transferLeadership(to),
     failDisk: (failure) => host.failDisk(failure),
     takeSnapshot: () => host.takeSnapshot(),
-    kill: () => host.kill(),
+    kill: () => {
+      unwatch();
+      host.kill();
+    },
     digest: () => machine.stateHash(),
     acceptLink: (link) => master.acceptLink(link),
     linearizableRead: async () => (await host.node.readBarrier()).kind === 'ready',
