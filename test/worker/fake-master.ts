@@ -2,23 +2,13 @@ import assert from 'node:assert/strict';
 import { MemoryLink } from '../../src/link/memory-link.ts';
 import type { MasterToWorker, RunSpec, WorkerToMaster } from '../../src/link/protocol.ts';
 import type { DialLink } from '../../src/worker/master-finder.ts';
+import { Changes } from './changes.ts';
+import { BLANK_SPEC } from './run-spec.ts';
 
 export type Hello = Extract<WorkerToMaster, { kind: 'hello' }>;
 export type Of<K extends WorkerToMaster['kind']> = Extract<WorkerToMaster, { kind: K }>;
 
-export const SPEC: RunSpec = {
-  script: null,
-  command: ['true'],
-  interpreter: null,
-  stdin: null,
-  env: {},
-  cwd: null,
-  timeoutMs: null,
-  memoryMb: 0,
-  onDisconnect: 'pause',
-  files: [],
-  collect: [],
-};
+export const SPEC: RunSpec = { ...BLANK_SPEC, command: ['true'] };
 
 /** Some servers in memory. What each answers to a hello is up to the test; by default server1 is the master. */
 export class FakeServers {
@@ -56,13 +46,13 @@ export class MasterEnd {
   acknowledges = true;
   records = true;
   readonly #link: MemoryLink<MasterToWorker, WorkerToMaster>;
-  #waiting: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   constructor(link: MemoryLink<MasterToWorker, WorkerToMaster>, onHello: (hello: Hello) => void) {
     this.#link = link;
     this.#link.onClose = (reason) => {
       this.closed = reason;
-      this.#notify();
+      this.#changes.notify();
     };
     this.#link.onMessage = (message) => {
       this.received.push(message);
@@ -75,7 +65,7 @@ export class MasterEnd {
       if ((message.kind === 'finished' || message.kind === 'released') && this.records) {
         this.send({ kind: 'recorded', task: message.task, token: message.token, accepted: true });
       }
-      this.#notify();
+      this.#changes.notify();
     };
   }
 
@@ -111,22 +101,7 @@ export class MasterEnd {
     return this.closed!;
   }
 
-  async untilSo(isSo: () => boolean, what: string): Promise<void> {
-    const deadline = Date.now() + 20_000;
-    while (!isSo()) {
-      const leftMs = deadline - Date.now();
-      assert.ok(leftMs > 0, `${what} did not come`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
-        this.#waiting.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
-  }
-
-  #notify(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  untilSo(isSo: () => boolean, what: string): Promise<void> {
+    return this.#changes.until(isSo, what);
   }
 }

@@ -13,10 +13,10 @@ import type { Ending, ExecutorHoldings } from '../../../src/worker/executor.ts';
 import { LauncherExecutor } from '../../../src/worker/launcher-executor.ts';
 import { launcherLayout } from '../../../src/worker/launcher/layout.ts';
 import { monotonicMs } from '../../../src/worker/monotonic.ts';
+import { Changes, DEADLINE_MS } from '../changes.ts';
+import { BLANK_SPEC } from '../run-spec.ts';
 
 export const LONG_LEASE_MS = 600_000;
-/** The machine may be busy: nothing here waits longer, and nothing is asserted to be fast. */
-const DEADLINE_MS = 30_000;
 
 export const QUIET = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -33,7 +33,7 @@ export class Harness {
   readonly started = new Set<string>();
   readonly fatal: Error[] = [];
   #tokens = 0;
-  #changed: (() => void)[] = [];
+  readonly #changes = new Changes();
 
   constructor(dataDir: string = temporaryFolder(), pausedMsMax?: number, scratchBytesMax?: number) {
     this.dataDir = dataDir;
@@ -50,11 +50,11 @@ export class Harness {
     const holdings = await this.executor.start({
       onStarted: (ref) => {
         this.started.add(attemptKey(ref));
-        this.#notify();
+        this.#changes.notify();
       },
       onEnded: (ref, ending) => {
         this.endings.set(attemptKey(ref), ending);
-        this.#notify();
+        this.#changes.notify();
       },
       onFatal: (error) => this.fatal.push(error),
     });
@@ -75,7 +75,7 @@ export class Harness {
   launch(spec: Partial<RunSpec>, number = 1): AttemptRef {
     this.#tokens += 1;
     const ref = { task: `t-${randomBytes(8).toString('hex')}`, token: this.#tokens };
-    this.executor.launch({ ...ref, number, spec: { ...SPEC, ...spec } });
+    this.executor.launch({ ...ref, number, spec: { ...BLANK_SPEC, ...spec } });
     return ref;
   }
 
@@ -119,39 +119,10 @@ export class Harness {
   }
 
   /** Waits for an event of the launcher. */
-  async until(isSo: () => boolean, what: string): Promise<void> {
-    const deadlineMs = monotonicMs() + DEADLINE_MS;
-    while (!isSo()) {
-      const leftMs = deadlineMs - monotonicMs();
-      assert.ok(leftMs > 0, `${what} did not come`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
-        this.#changed.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
-    }
-  }
-
-  #notify(): void {
-    for (const resolve of this.#changed.splice(0)) resolve();
+  until(isSo: () => boolean, what: string): Promise<void> {
+    return this.#changes.until(isSo, what);
   }
 }
-
-const SPEC: RunSpec = {
-  script: null,
-  command: null,
-  interpreter: null,
-  stdin: null,
-  env: {},
-  cwd: null,
-  timeoutMs: null,
-  memoryMb: 0,
-  onDisconnect: 'pause',
-  files: [],
-  collect: [],
-};
 
 /** For state outside this process only: files, the process table. */
 export async function poll(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
