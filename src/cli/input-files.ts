@@ -1,10 +1,11 @@
 /** The files that `--with-file` sends along. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, isAbsolute, join, normalize, sep } from 'node:path';
+import { join } from 'node:path';
 import { filePathProblem } from '../api/task-files.ts';
 import type { TaskFile } from '../api/task-files.ts';
 import { LIMITS } from '../api/limits.ts';
 import { usageError } from './exit-code.ts';
+import { taskFileName } from './local-paths.ts';
 
 /**
  * `PATH`, or `NAME=PATH` where it is to have another name in the task's folder. Without a name a relative path stays as it
@@ -15,7 +16,7 @@ export function inputFiles(given: readonly string[]): readonly TaskFile[] {
   const files = given.flatMap((text) => {
     const equals = text.indexOf('=');
     const source = equals < 0 ? text : text.slice(equals + 1);
-    return read(source, equals < 0 ? nameOf(source) : text.slice(0, equals));
+    return read(source, equals < 0 ? taskFileName(source) : text.slice(0, equals));
   });
   // Base64 takes four characters for three bytes; the cluster checks the whole task again.
   const bytes = files.reduce((sum, { contentBase64 }) => sum + contentBase64.length, 0);
@@ -25,12 +26,6 @@ export function inputFiles(given: readonly string[]): readonly TaskFile[] {
     );
   }
   return files;
-}
-
-function nameOf(source: string): string {
-  const path = normalize(source);
-  const isInside = !isAbsolute(path) && !path.startsWith('..');
-  return isInside ? path.split(sep).join('/') : basename(path);
 }
 
 function read(source: string, name: string): TaskFile[] {

@@ -15,12 +15,18 @@ import { addTasks } from './commands/tasks.ts';
 import { addVerify } from './commands/verify.ts';
 import { addWait } from './commands/wait.ts';
 import { addGlobalOptions } from './context.ts';
+import { usageError } from './exit-code.ts';
+import { nodeProblem } from './local-paths.ts';
+import type { Platform } from './local-paths.ts';
 import type { LoadNodeRuntime } from './node-runtime.ts';
 
 const packageFile = new URL('../../package.json', import.meta.url);
 
 /** The whole command line. Parsing throws CommanderError instead of ending the process. */
-export function buildProgram(loadNodeRuntime: LoadNodeRuntime): Command {
+export function buildProgram(
+  loadNodeRuntime: LoadNodeRuntime,
+  platform: Platform = process.platform,
+): Command {
   const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
   const program = new Command('clb')
     .description('CLB, Container Load Balancer: runs scripts and commands on a small, replicated cluster.')
@@ -69,6 +75,10 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addDatabase(program, loadNodeRuntime);
   program.commandsGroup('Shell:');
   addCompletion(program);
+  program.hook('preAction', (_program, command) => {
+    const problem = isNodeCommand(command.name()) ? nodeProblem(platform) : null;
+    if (problem !== null) throw usageError(`clb ${command.name()}: ${problem}`);
+  });
   return program;
 }
 

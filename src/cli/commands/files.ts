@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
@@ -9,8 +9,10 @@ import type { TaskFilesView } from '../../api/task-files.ts';
 import type { Clb } from '../../sdk/client.ts';
 import { onRun } from '../context.ts';
 import type { Context } from '../context.ts';
+import { EXIT } from '../exit-code.ts';
 import { parsePath } from '../flags.ts';
 import { interruptible } from '../interrupt.ts';
+import { localFile, localIdentity, localNameProblem } from '../local-paths.ts';
 import { writeTo } from '../terminal.ts';
 
 interface FilesFlags {
@@ -39,14 +41,14 @@ Examples:
     const { dir } = command.opts<FilesFlags>();
     const [id = '', path] = command.args;
     const clb = await context.clb();
-    await interruptible(
-      (signal) => {
+    return interruptible(
+      async (signal) => {
         if (dir !== undefined) return save(context, clb, { id, path, dir, signal });
-        return path === undefined ? list(context, clb, id, signal) : print(clb, id, path, signal);
+        await (path === undefined ? list(context, clb, id, signal) : print(clb, id, path, signal));
+        return EXIT.ok;
       },
       () => 'interrupted',
     );
-    return 0;
   });
 }
 
@@ -88,13 +90,25 @@ interface Wanted {
   readonly signal: AbortSignal;
 }
 
-/** Each under its own path. A file is there as a whole or not at all. */
-async function save(context: Context, clb: Clb, { id, path, dir, signal }: Wanted): Promise<void> {
+/** Each under its own path. A file is there as a whole or not at all. Resolves to 1 where one can have no such name here. */
+async function save(context: Context, clb: Clb, { id, path, dir, signal }: Wanted): Promise<number> {
   const view = path === undefined ? await clb.files(id, { signal }) : null;
+  const saved = new Set<string>();
+  let code: number = EXIT.ok;
   for (const name of view === null ? [path ?? ''] : view.files.map((file) => file.path)) {
     const problem = filePathProblem(name);
     if (problem !== null) throw new Error(`${JSON.stringify(name)} ${problem}`);
-    const target = join(dir, name);
+    const identity = localIdentity(name);
+    const unsaved = saved.has(identity) ? 'a file saved before has this name here' : localNameProblem(name);
+    saved.add(identity);
+    if (unsaved !== null) {
+      context.terminal.warn(
+        `${JSON.stringify(name)} is left out: ${unsaved} (clb files ${id} PATH prints it)`,
+      );
+      code = EXIT.error;
+      continue;
+    }
+    const target = localFile(dir, name);
     const part = `${target}.part`;
     await mkdir(dirname(target), { recursive: true });
     try {
@@ -107,4 +121,5 @@ async function save(context: Context, clb: Clb, { id, path, dir, signal }: Wante
     context.terminal.line(target);
   }
   if (view !== null) tellWhatIsMissing(context, view);
+  return code;
 }
