@@ -8,7 +8,7 @@ import { FakeCluster } from '../sdk/fake-cluster.ts';
 import { compileCli } from './compile.ts';
 
 const LIMIT_MS = 30_000;
-const compiled = compileCli();
+const compiled = await compileCli();
 after(() => compiled.remove());
 
 export interface Ended {
