@@ -48,6 +48,8 @@ export class SimLink {
           onMessage: null,
           onClose: null,
           send: (message) => {
+            // A process that has died in the middle of its effects says nothing more.
+            if (!this.#isServerAlive()) return;
             const copy = JSON.parse(JSON.stringify(message)) as MasterToWorker;
             this.#carry('toWorker', () => {
               if (!this.#isClosedHere) this.#options.onMessage(copy);
