@@ -21,6 +21,7 @@ import type {
   RaftView,
 } from '../../src/api/views.ts';
 import type { LogLine } from '../../src/web/ui/src/model/log-tail.ts';
+import { BLANK_TASK, result } from './tasks.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -167,37 +168,13 @@ export class FakeCluster {
       .slice(0, 26);
     if (options.key != null) this.#keys.set(options.key, id);
     const at = (options.at ?? new Date()).toISOString();
+    const { name = null, script = null, command = null, interpreter = null, timeoutMs = null } = request;
     this.tasks.set(id, {
-      id,
-      name: request.name ?? null,
-      status: 'queued',
-      priority: request.priority ?? 50,
-      pendingReason: 'waits for a free slot',
-      submittedAt: at,
-      startedAt: null,
-      finishedAt: null,
-      attempts: [],
-      result: null,
-      index: this.index,
-      script: request.script ?? null,
-      command: request.command ?? null,
-      interpreter: request.interpreter ?? null,
-      stdin: null,
-      env: {},
-      cwd: null,
-      timeoutMs: request.timeoutMs ?? null,
-      maxAttempts: request.maxAttempts ?? 1,
-      backoffMs: 1_000,
-      cpu: 0,
-      memoryMb: 0,
-      labels: {},
-      constraints: {},
-      delayMs: 0,
-      onDisconnect: 'pause',
-      after: [],
-      noRetryExitCodes: [],
-      files: [],
-      collect: [],
+      ...BLANK_TASK,
+      ...{ id, name, script, command, interpreter, timeoutMs },
+      ...{ pendingReason: 'waits for a free slot', submittedAt: at, index: this.index },
+      priority: request.priority ?? BLANK_TASK.priority,
+      maxAttempts: request.maxAttempts ?? BLANK_TASK.maxAttempts,
       retryOf: options.retryOf ?? null,
     });
     this.#note(id, {}, 'submitted', null, null);
@@ -440,13 +417,5 @@ function resultOf(script: string, output: string): TaskResult {
   const stderr = failed
     ? 'Traceback (most recent call last):\n  File "main.py", line 3, in <module>\nValueError: the input has no rows\n'
     : '';
-  return {
-    exitCode: failed ? 1 : 0,
-    signal: null,
-    stdout,
-    stderr,
-    stdoutBytes: Buffer.byteLength(stdout),
-    stderrBytes: Buffer.byteLength(stderr),
-    truncated: false,
-  };
+  return result(stdout, { exitCode: failed ? 1 : 0, stderr, stderrBytes: Buffer.byteLength(stderr) });
 }
