@@ -31,7 +31,7 @@ export function readOptions<Name extends string>(
   return { ...numbers, dir: typeof values['dir'] === 'string' ? values['dir'] : tmpdir() };
 }
 
-/** A folder of its own and the processes that write into it. Both are gone when this process is, however it ends. */
+/** A folder of its own and the processes that write into it. Both go when this process ends, unless by SIGKILL. */
 export class PeerProcesses {
   readonly folder: string;
   readonly #running = new Set<ChildProcess>();
