@@ -8,7 +8,6 @@ export default tseslint.config(
       'data/',
       'node_modules/',
       'bin/',
-      'bench/peers/',
       'examples/',
       'eslint.config.js',
       '.dependency-cruiser.cjs',

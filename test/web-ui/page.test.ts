@@ -309,7 +309,8 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
       ['light', 1280],
       ['dark', 390],
     ] as const) {
-      await page.emulateMedia({ colorScheme });
+      // Without motion: colours are looked at as they stay, not on their way.
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.setViewportSize({ width, height: 800 });
       for (const view of ['', 'submit', 'dashboard', 'cluster', 'logs', `tasks/${task.id}`]) {
         await page.goto(`${api.url}/#/${view}`);
@@ -324,7 +325,7 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
         assert.ok(wide <= 0, `${view}: ${String(wide)} too wide at ${String(width)} px`);
       }
     }
-    await page.emulateMedia({ colorScheme: null });
+    await page.emulateMedia({ colorScheme: null, reducedMotion: null });
     assert.deepEqual(faults, []);
   });
 

@@ -162,7 +162,7 @@ function mostAdvancedVoter(server: Server): NodeId | null {
   let best: NodeId | null = null;
   let bestMatch = -1;
   for (const id of server.membership.current.voters) {
-    const matchIndex = server.leading().peers.get(id)?.matchIndex ?? -1;
+    const { matchIndex } = present(server.leading().peers.get(id), 'a voter that is not tracked');
     if (matchIndex <= bestMatch) continue;
     best = id;
     bestMatch = matchIndex;
