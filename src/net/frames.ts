@@ -41,6 +41,11 @@ export class FrameDecoder {
     this.#limitBytes = limitBytes;
   }
 
+  /** Whether the stream has begun a frame that it has not ended. */
+  get isMidFrame(): boolean {
+    return this.#bufferedBytes > 0;
+  }
+
   /**
    * Takes the next bytes of the stream and returns the frames they complete (without their length prefix).
    * @throws FrameTooLongError as soon as a length over the limit is announced.

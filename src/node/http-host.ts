@@ -1,8 +1,11 @@
-import { isIP } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ConnectionCut } from '../net/connection-cut.ts';
 import { UpgradeRouter } from '../net/upgrade.ts';
+import type { RaftLogger } from '../raft/raft-logger.ts';
+import { systemTimers } from '../raft/timers.ts';
+import { Complaints } from '../raft/transport/complaints.ts';
 import { Guard, upgradeGuard } from '../web/guard.ts';
 import { createHttpServer } from '../web/http-server.ts';
 import type { Handle } from '../web/http-server.ts';
@@ -64,6 +67,7 @@ export class HttpHost {
     handle: Handle,
     stopped: () => boolean,
     cut: ConnectionCut | null = null,
+    log: RaftLogger | null = null,
   ) {
     this.#options = options;
     this.#server = createHttpServer((req, res) => {
@@ -71,12 +75,23 @@ export class HttpHost {
       if (this.#isClosing) res.setHeader('connection', 'close');
       handle(req, res);
     });
+    if (log !== null) this.#tellBrokenRequests(log);
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
     this.upgrades = new UpgradeRouter(upgradeGuard(guard, stopped), (socket) => cut?.admit(socket) ?? true);
     this.upgrades.attach(this.#server);
+  }
+
+  /** What is no HTTP at all has been answered and closed (web/http-server.ts); somebody should look who sends it. */
+  #tellBrokenRequests(log: RaftLogger): void {
+    const complaints = new Complaints(log, systemTimers);
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+      if (error.code?.startsWith('HPE_') !== true) return;
+      const from = socket instanceof Socket ? (socket.remoteAddress ?? 'somebody') : 'somebody';
+      complaints.warn(`http: closed a connection from ${from}: this is not valid HTTP`);
+    });
   }
 
   /** @throws NodeFault if the port can't be had. */

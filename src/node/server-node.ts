@@ -82,7 +82,7 @@ export class ServerNode implements RunnableNode {
       metrics: this.#metrics,
       log,
     });
-    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped, cut);
+    this.#host = new HttpHost(options, guard, this.#app.handle, () => this.#stop.stopped, cut, log);
   }
 
   async start(): Promise<void> {

@@ -45,7 +45,10 @@ export class InboundConnection {
         this.#end(error instanceof Error ? error.message : String(error));
       }
     });
-    socket.on('end', () => socket.end());
+    socket.on('end', () => {
+      if (decoder.isMidFrame) this.#fault ??= 'it ended in the middle of a frame';
+      socket.end();
+    });
     socket.on('close', () => options.onClosed(this.#fault));
   }
 

@@ -427,13 +427,15 @@ describe('the transport', () => {
       ]);
     });
 
-    it('a frame that is cut off by the end of the connection, and keeps nothing of it', async () => {
+    it('a frame that is cut off by the end of the connection, with one line, and keeps nothing of it', async () => {
       const own = await host();
       const b = party(B, own, new Map());
       const socket = await dial(own.port);
       const end = ended(socket);
       socket.end(Buffer.from([0, 0, 0, 9, 16, 0]));
       await end;
+      await until('the line', () => b.lines.length > 0);
+      assert.deepEqual(b.lines, [`raft: closed the connection from ${A}: it ended in the middle of a frame`]);
       await sendProperly(own.port, b);
     });
 
