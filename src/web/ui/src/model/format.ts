@@ -60,12 +60,13 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0');
 }
 
+/** Making one costs more than all else of a time. */
+const ZONE_FORMAT = new Intl.DateTimeFormat('en', { timeZoneName: 'short' });
+
 /** Local time with seconds and the zone: "2026-11-22 19:04:31 GMT+1". */
 export function absoluteTime(atMs: number): string {
   const at = new Date(atMs);
-  const zone = new Intl.DateTimeFormat('en', { timeZoneName: 'short' })
-    .formatToParts(at)
-    .find((part) => part.type === 'timeZoneName');
+  const zone = ZONE_FORMAT.formatToParts(at).find((part) => part.type === 'timeZoneName');
   return `${isoDay(at)} ${clockTime(atMs)} ${zone?.value ?? ''}`.trimEnd();
 }
 

@@ -1,6 +1,6 @@
 /** The smallest pieces, used all over the page. */
 import type { VNode } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { absoluteTime, elapsed, parseTime, relativeTime, shortId } from '../model/format.ts';
 import type { Badge, Tone } from '../model/status.ts';
 import { Icon } from './icons.tsx';
@@ -22,10 +22,14 @@ export function ToneDot({ tone }: { readonly tone: Tone }): VNode {
 /** "12 s ago", with the full local time on hover. */
 export function Ago({ iso }: { readonly iso: string }): VNode {
   const now = useServerNow();
-  const at = parseTime(iso);
+  // Drawn every second, in every row.
+  const { at, title } = useMemo(() => {
+    const parsed = parseTime(iso);
+    return { at: parsed, title: parsed === null ? '' : absoluteTime(parsed) };
+  }, [iso]);
   if (at === null) return <span>{iso}</span>;
   return (
-    <time dateTime={iso} title={absoluteTime(at)}>
+    <time dateTime={iso} title={title}>
       {relativeTime(at, now)}
     </time>
   );
