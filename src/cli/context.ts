@@ -1,7 +1,8 @@
 /** What every command has: the global options, the terminal, the client. */
 import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
-import type { Clb, ReadOptions } from '../sdk/client.ts';
+import type { Clb } from '../sdk/client.ts';
+import type { ReadOptions } from '../sdk/options.ts';
 import { NoServerError } from '../sdk/errors.ts';
 import { usageError } from './exit-code.ts';
 import { collectList } from './flags.ts';

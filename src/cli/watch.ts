@@ -1,6 +1,6 @@
 /** `--watch`: a list kept up to date. On a terminal it is drawn anew; in a pipe, rows are printed as they change. */
 import type { ClusterEvent } from '../api/views.ts';
-import type { ReadOptions } from '../sdk/client.ts';
+import type { ReadOptions } from '../sdk/options.ts';
 import { ClbError } from '../sdk/errors.ts';
 import type { Context } from './context.ts';
 import { interruptible } from './interrupt.ts';

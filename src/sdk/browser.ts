@@ -1,5 +1,6 @@
 /** The typed client for pages: what `import { Clb } from 'clb'` gives where a bundler builds for the browser. */
-import { ClbClient, requestHeaders, type ClbOptions } from './client.ts';
+import { ClbClient } from './client.ts';
+import { requestHeaders, type ClbOptions } from './options.ts';
 import { FetchHttp } from './fetch-http.ts';
 
 /**

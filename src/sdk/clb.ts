@@ -1,4 +1,5 @@
-import { ClbClient, requestHeaders, type ClbOptions } from './client.ts';
+import { ClbClient } from './client.ts';
+import { requestHeaders, type ClbOptions } from './options.ts';
 import { Http } from './http.ts';
 
 /**

@@ -1,6 +1,7 @@
 /** The typed client: what `import { Clb } from 'clb'` gives. */
 export { Clb } from './clb.ts';
-export type { CallOptions, ClbOptions, ReadOptions, ServerRaft, WaitOptions } from './client.ts';
+export type { ServerRaft } from './cluster-client.ts';
+export type { CallOptions, ClbOptions, ReadOptions, WaitOptions } from './options.ts';
 export { AddressError, DEFAULT_SERVERS } from './address.ts';
 export { ClbError, NoServerError } from './errors.ts';
 export type { ServerSaid } from './errors.ts';

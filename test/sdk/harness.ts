@@ -1,6 +1,6 @@
 import { after } from 'node:test';
 import { Clb } from '../../src/sdk/clb.ts';
-import type { ClbOptions } from '../../src/sdk/client.ts';
+import type { ClbOptions } from '../../src/sdk/options.ts';
 import { FakeCluster } from './fake-cluster.ts';
 
 const open: (() => Promise<void> | void)[] = [];

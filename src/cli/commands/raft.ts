@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { PeersView } from '../../api/peers.ts';
 import type { RaftLogEntryView, RaftView } from '../../api/views.ts';
-import type { ServerRaft } from '../../sdk/client.ts';
+import type { ServerRaft } from '../../sdk/cluster-client.ts';
 import { LIMITS } from '../../api/limits.ts';
 import { onRun, type Context } from '../context.ts';
 import { EXIT, usageError } from '../exit-code.ts';
