@@ -2,12 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { DatabaseStore, LineQuery } from './database-store.ts';
 import { invalid, shortened } from './input.ts';
+import { LineFeed } from './line-feed.ts';
+import type { LinesRead } from './line-feed.ts';
 import { lastEventId, sseFrame } from './sse.ts';
-import type { SseHub, SseStream } from './sse.ts';
+import type { SseHub } from './sse.ts';
 
 const LINES_PER_READ = 1_000;
-/** Lines come in bursts: one read for those of a moment. */
-const GATHER_MS = 50;
 
 /**
  * An event per line, its number as id, after `Last-Event-ID` (or `after`); without either it begins with what comes.
@@ -29,53 +29,11 @@ export async function streamLogLines(
   const known = cursor === null ? newest : Number(cursor);
   if (known > newest) stream.send(sseFrame('reset', '0', '{}'));
   const after = known > newest ? 0 : known;
-  await new LineFeed(store, stream, { node: filter.node, q: filter.q, limit: LINES_PER_READ }, after).run();
-}
-
-/** Reads for one reader at its own pace: what it has not taken is read again from the store, not queued. */
-class LineFeed {
-  readonly #store: DatabaseStore;
-  readonly #stream: SseStream;
-  readonly #query: LineQuery;
-  #after: number;
-  #reading = false;
-  #again = false;
-
-  constructor(store: DatabaseStore, stream: SseStream, query: LineQuery, after: number) {
-    this.#store = store;
-    this.#stream = stream;
-    this.#query = query;
-    this.#after = after;
-  }
-
-  async run(): Promise<void> {
-    const unsubscribe = this.#store.logSource().subscribe(() => this.#wake());
-    this.#stream.onClose(unsubscribe);
-    this.#stream.onRoom(() => this.#wake());
-    await this.#read();
-  }
-
-  #wake(): void {
-    this.#again = true;
-    if (this.#reading) return;
-    this.#reading = true;
-    setTimeout(() => {
-      this.#read().catch(() => this.#stream.close());
-    }, GATHER_MS);
-  }
-
-  async #read(): Promise<void> {
-    this.#reading = true;
-    do {
-      this.#again = false;
-      const page = await this.#store.query(this.#query, this.#after);
-      if (this.#stream.closed) break;
-      for (const line of page.lines) {
-        this.#stream.send(sseFrame(null, String(line.seq), JSON.stringify(line)));
-      }
-      this.#after = page.next;
-      if (page.more) this.#again = true;
-    } while (this.#again && !this.#stream.behind);
-    this.#reading = false;
-  }
+  const query: LineQuery = { node: filter.node, q: filter.q, limit: LINES_PER_READ };
+  const read = async (from: number): Promise<LinesRead> => {
+    const { lines, next, more } = await store.query(query, from);
+    return { lines: lines.map((line) => ({ seq: line.seq, id: String(line.seq), data: line })), next, more };
+  };
+  const subscribe = (wake: () => void): (() => void) => store.logSource().subscribe(wake);
+  await new LineFeed({ read, subscribe }, stream, after).run();
 }

@@ -4,17 +4,18 @@ import type { LogLine } from '../api/log.ts';
 import type { Answers } from './answers.ts';
 import { drained } from './drained.ts';
 import { invalid, queryOf, shortened, wholeNumber } from './input.ts';
+import { LineFeed } from './line-feed.ts';
+import type { LinesRead } from './line-feed.ts';
 import { loggingPage } from './logging-page.ts';
 import type { LogSource } from './log-source.ts';
 import { wantsHtml } from './negotiation.ts';
 import { lastEventId, sseFrame } from './sse.ts';
-import type { SseHub, SseStream } from './sse.ts';
+import type { SseHub } from './sse.ts';
 
 /** Lines in the page; the text has all. */
 const PAGE_LINES_MAX = 2_000;
 const LINES_PER_READ = 1_000;
 const TAIL_MAX = 1_000_000;
-const GATHER_MS = 20;
 
 export interface Logging {
   readonly node: string;
@@ -94,55 +95,17 @@ export async function streamLogging(
     after = epoch === source.epoch ? Number(seq) : 0;
     if (epoch !== source.epoch) stream.send(sseFrame('reset', `${source.epoch}:0`, '{}'));
   }
-  await new LineFeed(source, stream, after).run();
-}
-
-/** Reads lines for one reader at its own pace: what it has not taken is read again from the source, not queued. */
-class LineFeed {
-  readonly #source: LogSource;
-  readonly #stream: SseStream;
-  #after: number;
-  #reading = false;
-  #more = false;
-
-  constructor(source: LogSource, stream: SseStream, after: number) {
-    this.#source = source;
-    this.#stream = stream;
-    this.#after = after;
-  }
-
-  async run(): Promise<void> {
-    const unsubscribe = this.#source.subscribe(() => this.#wake());
-    this.#stream.onClose(unsubscribe);
-    this.#stream.onRoom(() => this.#wake());
-    await this.#read();
-  }
-
-  /** Lines come in bursts: one read for those of a moment. */
-  #wake(): void {
-    this.#more = true;
-    if (this.#reading) return;
-    this.#reading = true;
-    setTimeout(() => {
-      this.#read().catch(() => this.#stream.close());
-    }, GATHER_MS);
-  }
-
-  async #read(): Promise<void> {
-    this.#reading = true;
-    do {
-      this.#more = false;
-      const lines = await this.#source.after(this.#after, LINES_PER_READ);
-      for (const line of lines) {
-        const { seq, at, text } = line;
-        this.#stream.send(
-          sseFrame(null, `${this.#source.epoch}:${line.seq}`, JSON.stringify({ seq, at, text })),
-        );
-        this.#after = line.seq;
-        if (this.#stream.behind || this.#stream.closed) break;
-      }
-      if (lines.length === LINES_PER_READ) this.#more = true;
-    } while (this.#more && !this.#stream.behind && !this.#stream.closed);
-    this.#reading = false;
-  }
+  const read = async (from: number): Promise<LinesRead> => {
+    const lines = await source.after(from, LINES_PER_READ);
+    return {
+      lines: lines.map(({ seq, at, text }) => ({
+        ...{ seq, id: `${source.epoch}:${seq}` },
+        data: { seq, at, text },
+      })),
+      next: lines.at(-1)?.seq ?? from,
+      more: lines.length === LINES_PER_READ,
+    };
+  };
+  const subscribe = (wake: () => void): (() => void) => source.subscribe(wake);
+  await new LineFeed({ read, subscribe }, stream, after).run();
 }
