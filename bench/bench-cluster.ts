@@ -10,11 +10,15 @@ export interface BenchCluster {
   readonly destroy: () => Promise<void>;
 }
 
-/** `slots`: tasks the instant worker takes at once. `also`: further nodes, by id. */
-export async function startBenchCluster(slots: number, also: readonly string[] = []): Promise<BenchCluster> {
+/** `slots`: tasks the instant worker takes at once. `also`: further nodes, by id. `flags`: more of them for the servers. */
+export async function startBenchCluster(
+  slots: number,
+  also: readonly string[] = [],
+  flags: readonly string[] = [],
+): Promise<BenchCluster> {
   const cluster = await ProcessCluster.prepare({
     only: ['server1', 'server2', 'server3', ...also],
-    extraArgs: { server: ['--slots', '0'] },
+    extraArgs: { server: ['--slots', '0', ...flags] },
     env: { CLB_LOG_LEVEL: 'warn' },
   });
   for (const node of cluster.nodes) cluster.startNode(node.id);

@@ -1,9 +1,10 @@
 /**
  * A saturating load for minutes: is there an election, does memory grow, does the data folder?
- * `node --import tsx bench/soak.ts [--minutes 10] [--clients 256]`. Linux only. Prints one JSON line a minute and one at the end.
+ * `node --import tsx bench/soak.ts [--minutes 10] [--clients 256] [--keep-tasks N]`. Linux only. Prints one JSON line a minute and one at the end.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Clb } from '../src/sdk/index.ts';
 import { startBenchCluster } from './bench-cluster.ts';
 
@@ -15,15 +16,21 @@ const MINUTES = option('--minutes', 10);
 const CLIENTS = option('--clients', 256);
 const TASK = { command: ['echo', 'p'.repeat(200)] };
 
-const { cluster, destroy } = await startBenchCluster(4_096);
+/** Finished tasks kept; few of them show early whether memory and folder come to an end of growing. */
+const KEEP_TASKS = option('--keep-tasks', 1_000_000);
+
+const { cluster, destroy } = await startBenchCluster(4_096, [], ['--keep-tasks', String(KEEP_TASKS)]);
 const clb = new Clb({ servers: [...cluster.servers] });
 const servers = cluster.nodes.map(({ id }) => id);
 const residentMb = (id: string): number =>
   Math.round(
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${cluster.pid(id)}/status`, 'utf8'))?.[1] ?? 0) / 1_024,
   );
-const folderMb = (): number =>
-  Number(spawnSync('du', ['-sm', cluster.folder], { encoding: 'utf8' }).stdout.split('\t')[0]);
+/** The data folder; what it prints goes elsewhere. */
+const folderMb = (id: string): number =>
+  Number(spawnSync('du', ['-sm', join(cluster.folder, id)], { encoding: 'utf8' }).stdout.split('\t')[0]);
+const ofServers = (measure: (id: string) => number): object =>
+  Object.fromEntries(servers.map((id) => [id, measure(id)]));
 const raft = (): Promise<{ readonly term: number; readonly leader: string | null }> =>
   cluster.getAny<{ term: number; leader: string | null }>('/v1/raft');
 
@@ -44,8 +51,8 @@ try {
       JSON.stringify({
         minute,
         cycles_s: Math.round((cycles - from) / 60),
-        mb: Object.fromEntries(servers.map((id) => [id, residentMb(id)])),
-        folder_mb: folderMb(),
+        mb: ofServers(residentMb),
+        folder_mb: ofServers(folderMb),
         term: (await raft()).term,
       }),
     );
