@@ -21,6 +21,26 @@ export interface ErrorBody {
   readonly error: { readonly code: ErrorCode; readonly message: string; readonly details?: unknown };
 }
 
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERROR_STATUS, code);
+}
+
+/** What an answer of the API says is wrong, whatever its code: a newer node may have further ones. null: it is no such answer. */
+export function errorOfBody(text: string): { code: string; message: string; details: unknown } | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('error' in parsed)) return null;
+  const { error } = parsed;
+  if (typeof error !== 'object' || error === null) return null;
+  if (!('code' in error) || typeof error.code !== 'string') return null;
+  const message = 'message' in error && typeof error.message === 'string' ? error.message : error.code;
+  return { code: error.code, message, details: 'details' in error ? error.details : undefined };
+}
+
 /** An expected failure with a code of the table; thrown by the cluster's interface, mapped once to HTTP. */
 export class ApiError extends Error {
   readonly code: ErrorCode;

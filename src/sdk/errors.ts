@@ -1,4 +1,4 @@
-import { ERROR_STATUS, type ErrorCode } from '../api/errors.ts';
+import { ERROR_STATUS, errorOfBody, isErrorCode, type ErrorCode } from '../api/errors.ts';
 
 /** An answer of the cluster that is not a success, or none at all. `code` is one of the API's table. */
 export class ClbError extends Error {
@@ -119,8 +119,8 @@ export function errorOfAnswer(
 ): ClbError {
   const seconds = Number(retryAfter);
   const retryAfterMs = retryAfter !== undefined && seconds >= 0 ? seconds * 1000 : null;
-  const body = errorBody(text);
-  if (body !== null) {
+  const body = errorOfBody(text);
+  if (body !== null && isErrorCode(body.code)) {
     return new ClbError(body.code, body.message, { status, server, details: body.details, retryAfterMs });
   }
   const code = CODE_BY_STATUS.get(status) ?? (status >= 500 ? 'INTERNAL' : 'INVALID');
@@ -130,26 +130,4 @@ export function errorOfAnswer(
     server,
     retryAfterMs,
   });
-}
-
-function errorBody(text: string): { code: ErrorCode; message: string; details: unknown } | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('error' in parsed)) return null;
-  const { error } = parsed;
-  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return null;
-  if (!isErrorCode(error.code) || typeof error.message !== 'string') return null;
-  return {
-    code: error.code,
-    message: error.message,
-    details: 'details' in error ? error.details : undefined,
-  };
-}
-
-export function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === 'string' && Object.hasOwn(ERROR_STATUS, code);
 }

@@ -7,7 +7,8 @@
  */
 import { LIMITS } from '../api/limits.ts';
 import type { BatchResultItem, TaskRequest, TaskView } from '../api/tasks.ts';
-import { ClbError, isErrorCode, isPassing } from './errors.ts';
+import { isErrorCode } from '../api/errors.ts';
+import { ClbError, isPassing } from './errors.ts';
 import { byteLength, randomKey, soon } from './runtime.ts';
 import { jsonOf, type ServerPool } from './server-pool.ts';
 import { abortReason } from './transport.ts';

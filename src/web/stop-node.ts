@@ -1,5 +1,4 @@
-import { ApiError, ERROR_STATUS } from '../api/errors.ts';
-import type { ErrorCode } from '../api/errors.ts';
+import { ApiError, errorOfBody, isErrorCode } from '../api/errors.ts';
 import type { FaultsView } from '../api/faults.ts';
 import type { InjectFault, StopNode } from './cluster-routes.ts';
 import { FAULTS_PATH } from './fault-routes.ts';
@@ -59,13 +58,7 @@ export function stopNodeByHttp(addressOf: (id: string) => string | null, token: 
 }
 
 function answeredError(id: string, body: Buffer): ApiError {
-  try {
-    const { error } = JSON.parse(body.toString('utf8')) as {
-      readonly error: { readonly code: string; readonly message: string };
-    };
-    const code = Object.hasOwn(ERROR_STATUS, error.code) ? (error.code as ErrorCode) : 'UNAVAILABLE';
-    return new ApiError(code, `node ${id}: ${error.message}`);
-  } catch {
-    return new ApiError('UNAVAILABLE', `node ${id} gave an answer that is not understood`);
-  }
+  const error = errorOfBody(body.toString('utf8'));
+  if (error === null) return new ApiError('UNAVAILABLE', `node ${id} gave an answer that is not understood`);
+  return new ApiError(isErrorCode(error.code) ? error.code : 'UNAVAILABLE', `node ${id}: ${error.message}`);
 }

@@ -1,8 +1,7 @@
 /** POST /v1/tasks and /v1/tasks/batch: the routes that are answered ahead of express (they carry the load). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ApiError, ERROR_STATUS } from '../api/errors.ts';
-import type { ErrorCode } from '../api/errors.ts';
+import { ApiError, isErrorCode } from '../api/errors.ts';
 import type { Cluster, SubmitItem } from '../api/cluster.ts';
 import { LIMITS } from '../api/limits.ts';
 import { batchRequestSchema, idempotencyKeySchema, taskRequestSchema } from '../api/tasks.ts';
@@ -93,7 +92,7 @@ function answerOne(answers: Answers, res: ServerResponse, result: BatchResultIte
 
 function itemError(result: BatchResultItem | undefined): ApiError {
   const { code, message } = result?.error ?? missingResult().error;
-  return new ApiError(Object.hasOwn(ERROR_STATUS, code) ? (code as ErrorCode) : 'INTERNAL', message);
+  return new ApiError(isErrorCode(code) ? code : 'INTERNAL', message);
 }
 
 /** A batch whose tasks were checked: one result is known already for each task that was refused. */

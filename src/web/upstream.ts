@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream';
-import { ERROR_STATUS } from '../api/errors.ts';
+import { errorOfBody, isErrorCode } from '../api/errors.ts';
 import type { ErrorCode } from '../api/errors.ts';
 
 const CONNECT_MS_MAX = 2_000;
@@ -156,15 +156,8 @@ export async function wholeBody(response: AsyncIterable<Buffer>, bytesMax: numbe
 }
 
 function codeOf(body: Buffer): ErrorCode | null {
-  try {
-    const parsed = JSON.parse(body.toString('utf8')) as {
-      readonly error?: { readonly code?: unknown };
-    } | null;
-    const code = parsed?.error?.code;
-    return typeof code === 'string' && Object.hasOwn(ERROR_STATUS, code) ? (code as ErrorCode) : null;
-  } catch {
-    return null;
-  }
+  const code = errorOfBody(body.toString('utf8'))?.code;
+  return isErrorCode(code) ? code : null;
 }
 
 /** Headers that belong to one connection and not to the message. */

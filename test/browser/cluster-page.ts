@@ -1,27 +1,19 @@
 /// <reference lib="dom" />
 /** The page of a real cluster in a real Chromium, and what went wrong in it. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import type { TaskRequest, TaskView } from '../../src/api/tasks.ts';
 import { ProcessCluster } from '../cluster/processes.ts';
+import { CHROMIUM_ARGS, chromiumPath } from '../web-ui/chromium.ts';
 
-export const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-  (path) => existsSync(path),
-);
+/** undefined where there is none on this machine. */
+export const CHROMIUM = chromiumPath ?? undefined;
 if (CHROMIUM === undefined)
   console.error('SKIPPED: the browser tests need chromium (apt-get install chromium)');
 
-export const CHROMIUM_ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+export { CHROMIUM_ARGS };
 
 export class ClusterPage {
   readonly cluster: ProcessCluster;

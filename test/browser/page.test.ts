@@ -5,64 +5,24 @@
  * loudly where there is none, and counts as skipped. CLB_SCREENSHOTS=FOLDER keeps pictures of what it saw.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium } from 'playwright-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import type { NodeView } from '../../src/api/views.ts';
 import { axeFaults } from '../web-ui/axe.ts';
-import { ProcessCluster } from '../cluster/processes.ts';
+import { CHROMIUM, ClusterPage } from './cluster-page.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
-  existsSync(path),
-);
-if (CHROMIUM === undefined)
-  console.error('SKIPPED: the browser test needs chromium (apt-get install chromium)');
-
-const QUIET = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const SHORT_PAYLOAD = 'import time\ntime.sleep(1)\nprint(20 + 22)\n';
 const LONGER_PAYLOAD = 'import time\ntime.sleep(6)\nprint("still here")\n';
 
 describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, timeout: 400_000 }, () => {
-  let cluster: ProcessCluster;
-  let browser: Browser;
+  let open: ClusterPage;
   let page: Page;
-  const problems: string[] = [];
-  let loads = 0;
-
   before(async () => {
-    cluster = await ProcessCluster.start();
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: QUIET });
-    page = await browser.newPage({ viewport: { width: 1_280, height: 900 } });
-    page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
-    page.on('console', (message) => {
-      // A node that is stopped on purpose refuses requests; the browser notes each refusal as an error of its own.
-      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-        problems.push(message.text());
-    });
-    page.on('load', () => (loads += 1));
-    await page.goto(cluster.url('client', '/'));
+    open = await ClusterPage.open();
+    page = open.page;
   });
-  after(async () => {
-    await browser.close();
-    await cluster.destroy();
-  });
+  after(() => open.close());
 
-  const picture = async (name: string): Promise<void> => {
-    const folder = process.env['CLB_SCREENSHOTS'];
-    if (folder === undefined) return;
-    mkdirSync(folder, { recursive: true });
-    await page.screenshot({ path: join(folder, `${name}.png`) });
-  };
   const send = async (payload: string): Promise<void> => {
     await page.getByRole('button', { name: 'Generate Payload' }).click();
     const editor = page.getByTestId('payload-input');
@@ -86,7 +46,7 @@ describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, tim
       .getByText(/succeeded/i)
       .first()
       .waitFor({ state: 'visible' });
-    await picture('1-result');
+    await open.picture('1-result');
   });
 
   it('survives the master being stopped through the page with a payload in flight', async () => {
@@ -95,16 +55,16 @@ describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, tim
       .getByText(/running/i)
       .first()
       .waitFor({ state: 'visible' });
-    const { nodes } = await cluster.getAny<{ nodes: readonly NodeView[] }>('/v1/nodes');
+    const { nodes } = await open.cluster.getAny<{ nodes: readonly NodeView[] }>('/v1/nodes');
     const master = nodes.find((node) => node.leader)!.id;
     await page.locator(`[data-testid=node][data-node="${master}"]`).getByTestId('node-stop').click();
     await page
       .locator(`[data-node="${master}"]`)
       .getByRole('button', { name: /start/i })
       .waitFor({ state: 'visible' });
-    await picture('2-master-stopped');
+    await open.picture('2-master-stopped');
     await resultShown('still here');
-    await picture('3-finished-anyway');
+    await open.picture('3-finished-anyway');
   });
 
   it('takes the next payload, and the stopped node back', async () => {
@@ -117,7 +77,7 @@ describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, tim
     await page.waitForFunction(() =>
       [...document.querySelectorAll('button')].every((button) => !/^start/i.test(button.textContent)),
     );
-    await picture('4-all-back');
+    await open.picture('4-all-back');
   });
 
   it('shows the servers, the lines, the curves and the editor, with no accessibility faults', async () => {
@@ -132,19 +92,17 @@ describe('the page', { skip: CHROMIUM === undefined ? 'no chromium' : false, tim
       await page.getByRole('link', { name, exact: true }).click();
       await page.locator(ready).first().waitFor({ state: 'visible', timeout: 60_000 });
       assert.deepEqual(await axeFaults(page), [], name);
-      await picture(`view-${name.toLowerCase().replace(' ', '-')}`);
+      await open.picture(`view-${name.toLowerCase().replace(' ', '-')}`);
     }
   });
 
   it('needed no reload, threw nothing, and fits a phone in the dark', async () => {
-    assert.equal(loads, 1);
-    assert.deepEqual(problems, []);
+    assert.equal(open.loads, 1);
+    assert.deepEqual(open.problems, []);
     await page.setViewportSize({ width: 390, height: 844 });
     await page.emulateMedia({ colorScheme: 'dark' });
-    const overflow = await page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
+    const overflow = await open.overflow();
     assert.ok(overflow <= 0, `scrolls sideways by ${overflow} px`);
-    await picture('5-phone-dark');
+    await open.picture('5-phone-dark');
   });
 });

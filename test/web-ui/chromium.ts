@@ -18,7 +18,7 @@ const CANDIDATES = [
 export const chromiumPath: string | null =
   CANDIDATES.find((path): path is string => path !== undefined && existsSync(path)) ?? null;
 
-const ARGS = [
+export const CHROMIUM_ARGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -41,7 +41,7 @@ export async function openBrowser(viewport = { width: 1280, height: 800 }): Prom
     executablePath: chromiumPath ?? 'chromium',
     headless: true,
     viewport,
-    args: ARGS,
+    args: CHROMIUM_ARGS,
   });
   const page = context.pages()[0] ?? (await context.newPage());
   const complaints: string[] = [];

@@ -1,42 +1,11 @@
 /** Tasks and pages of tasks as the API gives them. */
 import type { TaskResult, TaskStatus, TaskSummary, TaskView } from '../../src/api/tasks.ts';
 import type { NodeView } from '../../src/api/views.ts';
+import { BLANK_TASK as BLANK } from '../web/blank-task.ts';
 import type { ListPage } from '../../src/web/ui/src/model/task-list.ts';
 
-/** A queued task with nothing in it but the defaults. */
-export const BLANK_TASK: TaskView = {
-  id: '',
-  name: null,
-  status: 'queued',
-  priority: 50,
-  pendingReason: null,
-  submittedAt: '2027-01-15T08:00:00.000Z',
-  startedAt: null,
-  finishedAt: null,
-  attempts: [],
-  result: null,
-  index: 0,
-  script: null,
-  command: null,
-  interpreter: null,
-  stdin: null,
-  env: {},
-  cwd: null,
-  timeoutMs: null,
-  maxAttempts: 1,
-  backoffMs: 1_000,
-  cpu: 0,
-  memoryMb: 0,
-  labels: {},
-  constraints: {},
-  delayMs: 0,
-  onDisconnect: 'pause',
-  after: [],
-  noRetryExitCodes: [],
-  files: [],
-  collect: [],
-  retryOf: null,
-};
+/** A queued task with nothing in it but the defaults, of the time that the tests play in. */
+export const BLANK_TASK: TaskView = { ...BLANK, submittedAt: '2027-01-15T08:00:00.000Z' };
 
 /** A task whose number tells its age: the higher, the newer. */
 export function task(number: number, change: Partial<TaskView> = {}): TaskView {

@@ -25,6 +25,7 @@ import type {
   StateQuery,
   StateView,
 } from '../../src/api/views.ts';
+import { BLANK_TASK } from './blank-task.ts';
 
 const NOW = '2026-01-01T00:00:00.000Z';
 
@@ -387,7 +388,7 @@ export class FakeCluster implements Cluster {
 
   add(change: Partial<TaskView>): TaskView {
     const id = `task${String(this.tasks.size + 1).padStart(6, '0')}${this.nodeId}`;
-    const task: TaskView = { ...BLANK, ...change, id, index: this.index + 1 };
+    const task: TaskView = { ...BLANK_TASK, ...change, id, index: this.index + 1 };
     this.tasks.set(id, task);
     this.emit(id);
     return task;
@@ -413,37 +414,3 @@ export class FakeCluster implements Cluster {
     if (!this.isLeader()) throw new ApiError('NO_LEADER', 'not the master');
   }
 }
-
-const BLANK: TaskView = {
-  id: '',
-  name: null,
-  status: 'queued',
-  priority: 50,
-  pendingReason: null,
-  submittedAt: '2026-01-01T00:00:00.000Z',
-  startedAt: null,
-  finishedAt: null,
-  attempts: [],
-  result: null,
-  index: 0,
-  script: null,
-  command: null,
-  interpreter: null,
-  stdin: null,
-  env: {},
-  cwd: null,
-  timeoutMs: null,
-  maxAttempts: 1,
-  backoffMs: 1000,
-  cpu: 0,
-  memoryMb: 0,
-  labels: {},
-  constraints: {},
-  delayMs: 0,
-  onDisconnect: 'pause',
-  after: [],
-  noRetryExitCodes: [],
-  files: [],
-  collect: [],
-  retryOf: null,
-};

@@ -1,3 +1,4 @@
+import { errorOfBody } from '../../../../api/errors.ts';
 import type { ErrorCode } from '../../../../api/errors.ts';
 
 /** Codes of the server's table, and three for answers that never came, did not come in time, or were not ours. */
@@ -145,30 +146,12 @@ async function toFailure(response: Response): Promise<ApiFailure> {
     retryAfterMs: Number.isFinite(retryAfter) && retryAfter >= 0 ? retryAfter * 1000 : null,
   };
   const text = await response.text().catch(() => '');
-  const body = errorBody(text);
+  const body = errorOfBody(text);
   if (body === null) {
     return new ApiFailure('UNREADABLE', text.slice(0, 200) || `HTTP ${response.status}`, rest);
   }
-  return new ApiFailure(body.code, body.message, { ...rest, details: body.details });
-}
-
-function errorBody(text: string): { code: ErrorCode; message: string; details: unknown } | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof parsed !== 'object' || parsed === null || !('error' in parsed)) return null;
-  const { error } = parsed;
-  if (typeof error !== 'object' || error === null) return null;
-  if (!('code' in error) || typeof error.code !== 'string') return null;
-  const message = 'message' in error && typeof error.message === 'string' ? error.message : error.code;
-  return {
-    code: error.code as ErrorCode,
-    message,
-    details: 'details' in error ? error.details : undefined,
-  };
+  // One that this page does not know is shown by its message.
+  return new ApiFailure(body.code as ErrorCode, body.message, { ...rest, details: body.details });
 }
 
 /** Any thrown value as a failure that can be shown; a fault of the page itself is not hidden behind it. */

@@ -3,6 +3,7 @@ import type { AttemptView, PlacementRecord, TaskView } from '../../../../api/tas
 import { clockTime, duration, parseTime, percent } from '../model/format.ts';
 import { OUTCOME_BADGES, STATUS_BADGES } from '../model/status.ts';
 import { Icon } from './icons.tsx';
+import { Heads } from './heads.tsx';
 import { BadgeView } from './small.tsx';
 
 /** Where the task was run, how each attempt ended, and why that node was chosen. */
@@ -69,30 +70,13 @@ function Placement({
       </summary>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Candidates">
         <table class="candidates">
-          <thead>
-            <tr>
-              <th scope="col">Node</th>
-              <th scope="col" class="number">
-                CPU
-              </th>
-              <th scope="col" class="number">
-                RAM
-              </th>
-              <th scope="col" class="number">
-                Tasks
-              </th>
-              <th scope="col" class="number">
-                Reserved
-              </th>
-              <th scope="col" class="number">
-                Speed
-              </th>
-              <th scope="col" class="number">
-                Score
-              </th>
-              <th scope="col">Why not</th>
-            </tr>
-          </thead>
+          <Heads
+            of={[
+              'Node',
+              ...['CPU', 'RAM', 'Tasks', 'Reserved', 'Speed', 'Score'].map((number) => ({ number })),
+              'Why not',
+            ]}
+          />
           <tbody>
             {placement.candidates.map((candidate) => (
               <tr key={candidate.node} class={candidate.node === node ? 'chosen' : ''}>

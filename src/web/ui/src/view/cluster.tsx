@@ -6,6 +6,7 @@ import { cellState, lagOf, leaderOf, shownIndexes } from '../model/raft-board.ts
 import type { RaftBoard, ServerEntry, Spell } from '../model/raft-board.ts';
 import type { Tone } from '../model/status.ts';
 import { useApp, useSelect } from './context.ts';
+import { Heads } from './heads.tsx';
 import { Icon } from './icons.tsx';
 import { LogEntries } from './log-entries.tsx';
 import { Ago, ToneDot } from './small.tsx';
@@ -164,20 +165,7 @@ function Servers({ board }: { readonly board: RaftBoard }): VNode {
       </div>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of servers">
         <table class="plain-table">
-          <thead>
-            <tr>
-              <th scope="col">Server</th>
-              <th scope="col">Role</th>
-              {COLUMNS.map((column) => (
-                <th key={column} scope="col" class="number">
-                  {column}
-                </th>
-              ))}
-              <th scope="col" class="number">
-                Heard by master
-              </th>
-            </tr>
-          </thead>
+          <Heads of={['Server', 'Role', ...[...COLUMNS, 'Heard by master'].map((number) => ({ number }))]} />
           <tbody>
             {board.servers.map((server) => (
               <ServerRow key={server.id} server={server} board={board} leader={leader} />

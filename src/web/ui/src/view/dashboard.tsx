@@ -8,6 +8,7 @@ import { isFinal, NODE_BADGES, STATUS_BADGES, STATUSES } from '../model/status.t
 import { NO_FILTER, totalCount } from '../model/task-list.ts';
 import { Chart } from './chart.tsx';
 import { useSelect } from './context.ts';
+import { Heads } from './heads.tsx';
 import { Icon } from './icons.tsx';
 import { ToneDot } from './small.tsx';
 import { ViewTitle } from './view-title.tsx';
@@ -173,21 +174,7 @@ function NodeTable(): VNode {
       </div>
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of nodes">
         <table class="plain-table">
-          <thead>
-            <tr>
-              <th scope="col">Node</th>
-              <th scope="col">Status</th>
-              <th scope="col" class="number">
-                CPU
-              </th>
-              <th scope="col" class="number">
-                RAM
-              </th>
-              <th scope="col" class="number">
-                Tasks
-              </th>
-            </tr>
-          </thead>
+          <Heads of={['Node', 'Status', ...['CPU', 'RAM', 'Tasks'].map((number) => ({ number }))]} />
           <tbody>
             {board.entries.slice(0, NODE_ROWS_MAX).map(({ view, reported }) => {
               const badge = NODE_BADGES[view.status];

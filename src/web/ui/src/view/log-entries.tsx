@@ -5,6 +5,7 @@ import { absoluteTime, clockTime, parseTime } from '../model/format.ts';
 import { describeEntry } from '../model/raft-board.ts';
 import { ApiFailure } from '../net/client.ts';
 import { useApp } from './context.ts';
+import { Heads } from './heads.tsx';
 
 const PAGE_ENTRIES = 25;
 
@@ -55,18 +56,7 @@ export function LogEntries({ server, firstIndex, lastIndex, commitIndex }: LogEn
       {problem === null ? null : <p class="empty text-bad">{problem}</p>}
       <div class="scroll-x" tabIndex={0} role="region" aria-label="Table of entries">
         <table class="plain-table entries-table">
-          <thead>
-            <tr>
-              <th scope="col" class="number">
-                Index
-              </th>
-              <th scope="col" class="number">
-                Term
-              </th>
-              <th scope="col">Time</th>
-              <th scope="col">What</th>
-            </tr>
-          </thead>
+          <Heads of={[{ number: 'Index' }, { number: 'Term' }, 'Time', 'What']} />
           <tbody>
             {entries.toReversed().map((entry) => (
               <EntryRow key={entry.index} entry={entry} committed={entry.index <= commitIndex} />

@@ -6,6 +6,7 @@ import { taskHash } from '../model/router.ts';
 import { NODE_BADGES, STATUS_BADGES, STATUSES } from '../model/status.ts';
 import { ApiFailure } from '../net/client.ts';
 import { useApp } from './context.ts';
+import { Heads } from './heads.tsx';
 import { Icon } from './icons.tsx';
 import { BadgeView, CopyId, ToneDot } from './small.tsx';
 
@@ -144,16 +145,7 @@ function Shown({ state }: { readonly state: StateView }): VNode {
         <div class="scroll-x" tabIndex={0} role="region" aria-label="Payloads then">
           <table class="plain-table">
             <caption class="visually-hidden">The newest payloads there were</caption>
-            <thead>
-              <tr>
-                <th scope="col">Hash</th>
-                <th scope="col">Status</th>
-                <th scope="col">Node</th>
-                <th scope="col" class="number">
-                  Attempt
-                </th>
-              </tr>
-            </thead>
+            <Heads of={['Hash', 'Status', 'Node', { number: 'Attempt' }]} />
             <tbody>
               {state.tasks.map((task) => (
                 <tr key={task.id} data-testid="travel-task" data-task-id={task.id} data-status={task.status}>
