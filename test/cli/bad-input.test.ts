@@ -6,9 +6,8 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import type { Command, Option } from 'commander';
-import { exitCodeOfError, explain } from '../../src/cli/exit-code.ts';
-import { buildProgram } from '../../src/cli/program.ts';
 import { closeAll, startServer } from '../web/nodes.ts';
+import { commandsOf, heardProgram, parse } from './parse.ts';
 
 const LONG_CHARS = 5_000;
 const SHOWN_CHARS = 60;
@@ -16,27 +15,6 @@ const SHOWN_CHARS = 60;
 const SAID_CHARS_MAX = 900;
 
 after(closeAll);
-
-function program(hear: (text: string) => void): Command {
-  const root = buildProgram(() => Promise.reject(new Error('no node is to be started')));
-  for (const command of commandsOf(root)) command.configureOutput({ writeErr: hear, writeOut: hear });
-  return root;
-}
-
-function commandsOf(command: Command): readonly Command[] {
-  return [command, ...command.commands.flatMap(commandsOf)];
-}
-
-/** Parses a command line in this process; what it says instead of exiting. */
-async function clb(args: readonly string[], server = '127.0.0.1:1'): Promise<{ code: number; said: string }> {
-  let said = '';
-  try {
-    await program((text) => (said += text)).parseAsync(['node', 'clb', '--server', server, ...args]);
-    return { code: 0, said };
-  } catch (error) {
-    return { code: exitCodeOfError(error), said: said + explain(error).join('\n') };
-  }
-}
 
 function nameOf(command: Command): readonly string[] {
   return command.parent === null ? [] : [...nameOf(command.parent), command.name()];
@@ -52,7 +30,7 @@ interface Checked {
   readonly option: Option;
 }
 
-const checked: readonly Checked[] = commandsOf(program(() => undefined)).flatMap((command) =>
+const checked: readonly Checked[] = commandsOf(heardProgram(() => undefined)).flatMap((command) =>
   command.options
     .filter((option) => option.parseArg !== undefined && !TAKES_ANY.has(option.long ?? ''))
     .map((option) => ({ command, option })),
@@ -69,7 +47,7 @@ describe('an option with a value that it cannot have', () => {
       for (const value of ['?', '?'.repeat(LONG_CHARS)]) {
         // A key may be anything but long.
         if (value === '?' && /idempotency-key|--name|--interpreter|--token/.test(flag)) continue;
-        const { code, said } = await clb([...nameOf(command), flag, value]);
+        const { code, said } = await parse([...nameOf(command), flag, value]);
         assert.equal(code, 2, said);
         const [message = ''] = said.split('\n');
         assert.ok(message.includes(flag), message);
@@ -107,7 +85,7 @@ describe('an option of submit just beyond its limits', () => {
   for (const [flag, values, wanted] of RANGES) {
     it(`${flag}: ${wanted.source}`, async () => {
       for (const value of values) {
-        const { code, said } = await clb(['submit', `${flag}=${value}`, '--', 'true']);
+        const { code, said } = await parse(['submit', `${flag}=${value}`, '--', 'true']);
         assert.equal(code, 2, said);
         const [message = ''] = said.split('\n');
         assert.ok(message.includes(flag) && message.includes(`'${value.slice(0, SHOWN_CHARS)}`), message);
@@ -152,7 +130,7 @@ describe('what only a server can judge', () => {
     it(`says ${expected.join(', ')}`, async () => {
       const { address } = await startServer();
       const words = args[0] === '--' ? ['--', 'true', ...args.slice(1)] : [...args, '--', 'true'];
-      const { code, said } = await clb(['submit', ...words], address);
+      const { code, said } = await parse(['submit', ...words], address);
       assert.equal(code, 2, said);
       for (const part of expected) assert.ok(said.includes(part), `${part} in: ${said}`);
       assert.ok(said.length < SAID_CHARS_MAX);
@@ -161,14 +139,14 @@ describe('what only a server can judge', () => {
 
   it('says how large a task may be', async () => {
     const { address } = await startServer();
-    const { code, said } = await clb(['submit', '--', 'echo', 'x'.repeat(1_100_000)], address);
+    const { code, said } = await parse(['submit', '--', 'echo', 'x'.repeat(1_100_000)], address);
     assert.equal(code, 1, said);
     assert.match(said, /has 1100023 bytes .*limit is 1048576/);
   });
 
   it('says that there is no such task, however long its name', async () => {
     const { address } = await startServer();
-    const { code, said } = await clb(['task', 'x'.repeat(LONG_CHARS)], address);
+    const { code, said } = await parse(['task', 'x'.repeat(LONG_CHARS)], address);
     assert.equal(code, 3, said);
     assert.ok(said.length < SAID_CHARS_MAX, `${said.length} characters`);
   });

@@ -1,26 +1,7 @@
 /** What is refused before anybody is asked: exit code 2 and a message that names what is wrong. */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import type { Command } from 'commander';
-import { exitCodeOfError, explain } from '../../src/cli/exit-code.ts';
-import { buildProgram } from '../../src/cli/program.ts';
-
-/** Parses a command line in this process; what it says instead of exiting. */
-async function parse(args: readonly string[]): Promise<{ code: number; said: string }> {
-  let said = '';
-  const program = buildProgram(() => Promise.reject(new Error('no node is to be started')));
-  const hear = (command: Command): void => {
-    command.configureOutput({ writeErr: (text) => (said += text), writeOut: (text) => (said += text) });
-    command.commands.forEach(hear);
-  };
-  hear(program);
-  try {
-    await program.parseAsync(['node', 'clb', '--server', '127.0.0.1:1', ...args]);
-    return { code: 0, said };
-  } catch (error) {
-    return { code: exitCodeOfError(error), said: said + explain(error).join('\n') };
-  }
-}
+import { heardProgram, parse } from './parse.ts';
 
 const REFUSED: readonly (readonly [args: string[], said: RegExp])[] = [
   [[], /Usage: clb/],
@@ -79,7 +60,7 @@ describe('a command line that makes no sense', () => {
 
 describe('help', () => {
   it('of every command exits with 0 and shows an example and the global options', async () => {
-    const program = buildProgram(() => Promise.reject(new Error('not needed')));
+    const program = heardProgram(() => undefined);
     const names = program.commands.map((command) => command.name());
     assert.deepEqual(names.slice(0, 3), ['submit', 'run', 'tasks']);
     const nested = program.commands.flatMap((command) =>
