@@ -206,6 +206,7 @@ async function openRaft(deps: ServerCoreDeps, machine: TaskMachine): Promise<Raf
       addresses: givenAddresses(options),
     },
     addresses: givenAddresses(options),
+    newFolderId: () => randomBytes(12).toString('hex'),
     kv,
     transport,
     machine,

@@ -3,6 +3,7 @@
  * the tasks this project replicates with it. src/raft/README.md explains how the parts work together.
  */
 export type { Consensus, ProposeResult, ReadBarrierResult, RoleChange } from './consensus.ts';
+export { TRANSFERRING } from './consensus.ts';
 export { RaftCore } from './core/raft-core.ts';
 export type * from './core/types.ts';
 export { FrameDecoder, encodeFrame } from '../net/frames.ts';
@@ -24,7 +25,7 @@ export { MemoryKv } from './storage/memory-kv.ts';
 export type { MemoryDisk } from './storage/memory-kv.ts';
 export { recoverAlone } from './storage/recover-alone.ts';
 export type { Recovered, RecoverOptions } from './storage/recover-alone.ts';
-export { StorageCorruptError, StorageError } from './storage/storage-errors.ts';
+export { FolderReplacedError, StorageCorruptError, StorageError } from './storage/storage-errors.ts';
 export type { StorageErrorCode } from './storage/storage-errors.ts';
 export { systemTimers } from './timers.ts';
 export type { Timers } from './timers.ts';

@@ -17,6 +17,11 @@ export interface RaftNodeOptions<Result> {
    * configuration has none or others.
    */
   readonly addresses?: Readonly<Record<string, string>>;
+  /**
+   * Draws a name for a data folder that has none (unlike any other): members are known by it, so that one that lost its folder can't
+   * come back under its old id. Left out: folders stay without, and nobody is found out.
+   */
+  readonly newFolderId?: () => string;
   /** Owned by the node from now on: closed by `stop`, `crash`, and when `open` fails. */
   readonly kv: KvStore;
   /** Owned by the node from now on. */

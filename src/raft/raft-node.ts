@@ -25,6 +25,7 @@ import { MembershipChanges } from './node/membership-changes.ts';
 import type { AddMember, MembershipResult } from './node/membership-changes.ts';
 import { createParts } from './node/parts.ts';
 import type { Parts } from './node/parts.ts';
+import { PeerFolders } from './node/peer-folders.ts';
 import { isStopped } from './node/snapshot-writer.ts';
 import { noMetrics } from './raft-metrics.ts';
 import type { RaftMetrics } from './raft-metrics.ts';
@@ -34,6 +35,7 @@ import type { RaftSettings } from './raft-settings.ts';
 import type { StoredStretch } from './storage/log-packs.ts';
 import { KvRaftStorage } from './storage/raft-storage.ts';
 import type { ChunkTotals } from './storage/raft-storage.ts';
+import { FolderReplacedError } from './storage/storage-errors.ts';
 import { PROTOCOL_VERSIONS } from './transport/versions.ts';
 
 type ConfigurationListener = (config: Configuration, isCommitted: boolean) => void;
@@ -60,6 +62,7 @@ export class RaftNode<Result> implements Consensus<Result> {
   /** What the transport and the listeners were last told of who takes part. */
   #told: { readonly config: Configuration; readonly isCommitted: boolean } | null = null;
   readonly #membership: MembershipChanges;
+  readonly #folders: PeerFolders;
   /** The term in which the addresses were looked after. */
   #addressedTerm = 0;
   readonly #configListeners = new Set<ConfigurationListener>();
@@ -88,6 +91,8 @@ export class RaftNode<Result> implements Consensus<Result> {
       },
     );
     this.#membership = this.#createMembership();
+    const { flusher } = this.#parts;
+    this.#folders = new PeerFolders({ storage, flusher, members: () => this.#core.configuration });
     this.#diskWatch = options.diskFreeBytes === undefined ? null : this.#watchDisk(options.diskFreeBytes);
   }
 
@@ -101,6 +106,7 @@ export class RaftNode<Result> implements Consensus<Result> {
       const { storage, recovered, warnings } = await KvRaftStorage.open(kv, {
         identity: { clusterId, nodeId: id },
         bootstrap,
+        ...(options.newFolderId === undefined ? {} : { newFolderId: options.newFolderId }),
       });
       for (const warning of warnings) options.log.warn(`raft: ${warning}`);
       await machine.restore(recovered.snapshot, storage.readSnapshot(), storage.machine);
@@ -123,6 +129,10 @@ export class RaftNode<Result> implements Consensus<Result> {
     transport.onMessage = (message) => this.#receive(message);
     transport.onPeerLost = (peer) => this.#input({ kind: 'peerUnreachable', peer });
     transport.onRemoved = (by) => this.#options.onRemoved?.(by);
+    transport.folder = this.#storage.folderId;
+    transport.folderOf = (peer) => this.#folders.of(peer);
+    transport.onFolder = (peer, folder) => this.#folders.isKnownOrNew(peer, folder);
+    transport.onFolderRefused = (by) => this.#fail(new FolderReplacedError(this.#options.id, by));
     this.#tellConfiguration();
     transport.start();
     this.#parts.ticker.start();

@@ -12,10 +12,18 @@ import type {
   Entry,
   HardState,
   LogIndex,
+  NodeId,
   RecoveredState,
   SnapshotMeta,
 } from '../core/types.ts';
 import { establish } from './establish.ts';
+import {
+  decodeFolder,
+  decodePeerFolders,
+  encodeFolder,
+  FOLDER_KEY,
+  PEER_FOLDERS_KEY,
+} from './folder-records.ts';
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
 import { LogPacks, readStoredLog } from './log-packs.ts';
 import type { StoredStretch } from './log-packs.ts';
@@ -56,6 +64,8 @@ export interface StorageOptions {
   readonly identity: StorageIdentity;
   /** Written into an empty store; of no effect on any other. */
   readonly bootstrap: Configuration;
+  /** Names the store where it has no name yet; left out: it stays without. */
+  readonly newFolderId?: () => string;
 }
 
 /** What a finished run of snapshot chunks amounts to. */
@@ -139,6 +149,7 @@ export class KvRaftStorage {
     const storage = new KvRaftStorage(kv, superblock, options.identity, { packs, hard, snapshot, writes });
     const warnings = await storage.#checkSuperblock();
     for await (const ops of storage.leftovers()) await storage.write(ops);
+    await storage.#nameFolder(options.newFolderId);
     return {
       storage,
       recovered: {
@@ -148,6 +159,23 @@ export class KvRaftStorage {
       },
       warnings,
     };
+  }
+
+  /** The name of this store, drawn at its first start; null: it has none (folder-records.ts). */
+  get folderId(): string | null {
+    const record = this.#kv.get(FOLDER_KEY);
+    return record === undefined ? null : decodeFolder(record);
+  }
+
+  /** Those by which other members are known here. */
+  get peerFolders(): ReadonlyMap<NodeId, string> {
+    const record = this.#kv.get(PEER_FOLDERS_KEY);
+    return record === undefined ? new Map() : decodePeerFolders(record);
+  }
+
+  async #nameFolder(newFolderId: (() => string) | undefined): Promise<void> {
+    if (newFolderId === undefined || this.folderId !== null) return;
+    await this.write([{ kind: 'put', key: FOLDER_KEY, value: encodeFolder(newFolderId()) }]);
   }
 
   get snapshot(): SnapshotRecord {

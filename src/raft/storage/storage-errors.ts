@@ -40,3 +40,17 @@ export class StorageCorruptError extends StorageError {
     this.damage = damage;
   }
 }
+
+/** The other members know this one by another data folder. */
+export class FolderReplacedError extends StorageError {
+  constructor(id: string, by: string) {
+    super(
+      'STORAGE_FOREIGN',
+      `${by} knows ${id} by another data folder than this one, which is new or was put in its place. A server that lost its folder ` +
+        'may not come back under its id: it could vote twice, and what it acknowledged is gone. Put the old folder back, or give ' +
+        `${id} up (clb raft remove ${id}) and start a server under a NEW --id with an empty --data and --join (docs/recovery.md, ` +
+        '"A server\'s disk is lost or damaged").',
+    );
+    this.name = 'FolderReplacedError';
+  }
+}

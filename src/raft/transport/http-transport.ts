@@ -13,10 +13,13 @@ import { PeerConnection } from './peer-connection.ts';
 import { probePeer } from './probe.ts';
 import {
   HEADER_CLUSTER,
+  HEADER_FOLDER,
   HEADER_NODE,
   HEADER_TARGET,
+  HEADER_TARGET_FOLDER,
   parsePeerAddress,
   RAFT_PROTOCOL,
+  REFUSAL_FOLDER,
   REFUSAL_REMOVED,
   TRANSPORT_DEFAULTS,
 } from './transport-settings.ts';
@@ -52,6 +55,12 @@ export interface HttpTransportOptions {
   readonly dial?: Dial;
 }
 
+/** A connection on which a peer sends, and the name of its data folder, if it has one. */
+interface Inbound {
+  readonly connection: InboundConnection;
+  readonly folder: string | null;
+}
+
 /**
  * Messages between servers over connections upgraded from HTTP, on the port each server already has: one per ordered
  * pair, dialed by the sender.
@@ -60,11 +69,15 @@ export class HttpTransport implements RaftTransport {
   onMessage: ((message: Message) => void) | null = null;
   onPeerLost: ((peer: NodeId) => void) | null = null;
   onRemoved: ((by: NodeId) => void) | null = null;
+  folder: string | null = null;
+  folderOf: ((peer: NodeId) => string | null) | null = null;
+  onFolder: ((peer: NodeId, folder: string) => Promise<boolean>) | null = null;
+  onFolderRefused: ((by: NodeId) => void) | null = null;
   readonly #options: HttpTransportOptions;
   readonly #settings: TransportSettings;
   readonly #addresses: Map<NodeId, PeerAddress>;
   readonly #outbound = new Map<NodeId, PeerConnection>();
-  readonly #inbound = new Map<NodeId, InboundConnection>();
+  readonly #inbound = new Map<NodeId, Inbound>();
   readonly #heardAtMs = new Map<NodeId, number>();
   readonly #complaints: Complaints;
   readonly #versions: VersionRange;
@@ -102,7 +115,7 @@ export class HttpTransport implements RaftTransport {
   setPeer(peer: NodeId, address: PeerAddress | null): void {
     if (peer === this.#options.self || this.#closed) return;
     const known = this.#addresses.get(peer);
-    if (address === null) this.#inbound.get(peer)?.close();
+    if (address === null) this.#inbound.get(peer)?.connection.close();
     if (known?.host === address?.host && known?.port === address?.port) return;
     this.#outbound.get(peer)?.close();
     this.#outbound.delete(peer);
@@ -122,6 +135,9 @@ export class HttpTransport implements RaftTransport {
       const address = peers.get(peer) ?? (text === undefined ? null : parsePeerAddress(text));
       if (address !== null) this.setPeer(peer, address);
     }
+    for (const [peer, { folder }] of this.#inbound) {
+      if (folder !== null) void this.#ifKnownBy(peer, folder, () => undefined);
+    }
     // One that has not joined yet knows nobody by the log, but those it was told of.
     if (!isCommitted || config.voters.length === 0) return;
     this.#removed = new Set(config.removed);
@@ -134,7 +150,11 @@ export class HttpTransport implements RaftTransport {
   probe(peer: NodeId, address: string): Promise<string | null> {
     const parsed = parsePeerAddress(address);
     if (parsed === null) return Promise.resolve(`${JSON.stringify(address)} is not HOST:PORT`);
-    return probePeer({ ...this.#dialing(peer), address: parsed, timeoutMs: this.#settings.dialTimeoutMs });
+    return probePeer({
+      headers: this.#headersFor(peer),
+      address: parsed,
+      timeoutMs: this.#settings.dialTimeoutMs,
+    });
   }
 
   lastContactMs(): ReadonlyMap<NodeId, number | null> {
@@ -156,10 +176,13 @@ export class HttpTransport implements RaftTransport {
     this.onMessage = null;
     this.onPeerLost = null;
     this.onRemoved = null;
+    this.folderOf = null;
+    this.onFolder = null;
+    this.onFolderRefused = null;
     this.#stopAccepting?.();
     this.#cancelPing?.();
     for (const connection of this.#outbound.values()) connection.close();
-    for (const connection of this.#inbound.values()) connection.close();
+    for (const { connection } of this.#inbound.values()) connection.close();
     this.#outbound.clear();
     this.#inbound.clear();
     return Promise.resolve();
@@ -170,7 +193,7 @@ export class HttpTransport implements RaftTransport {
     const connection = new PeerConnection({
       peer,
       address,
-      ...this.#dialing(peer),
+      headers: () => this.#headersFor(peer),
       settings: this.#settings,
       timers,
       log,
@@ -179,37 +202,69 @@ export class HttpTransport implements RaftTransport {
       onLost: () => this.onPeerLost?.(peer),
       onRefused: (reason) => {
         if (reason === REFUSAL_REMOVED) this.onRemoved?.(peer);
+        if (reason === REFUSAL_FOLDER) this.onFolderRefused?.(peer);
       },
     });
     this.#outbound.set(peer, connection);
     connection.start();
   }
 
-  #dialing(peer: NodeId): { readonly headers: Readonly<Record<string, string>> } {
+  #headersFor(peer: NodeId): Readonly<Record<string, string>> {
     const { clusterId, self, token } = this.#options;
+    const expected = this.folderOf?.(peer) ?? null;
     return {
-      headers: {
-        [HEADER_CLUSTER]: clusterId,
-        [HEADER_NODE]: self,
-        [HEADER_TARGET]: peer,
-        ...versionHeaders(this.#versions),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-      },
+      [HEADER_CLUSTER]: clusterId,
+      [HEADER_NODE]: self,
+      [HEADER_TARGET]: peer,
+      ...versionHeaders(this.#versions),
+      ...(this.folder === null ? {} : { [HEADER_FOLDER]: this.folder }),
+      ...(expected === null ? {} : { [HEADER_TARGET_FOLDER]: expected }),
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
     };
   }
 
   #accept(socket: Socket, headers: IncomingHttpHeaders): void {
-    const { self, timers } = this.#options;
     const refusal = this.#refusal(headers);
     const peer = String(headers[HEADER_NODE] ?? '') as NodeId;
     if (refusal !== null) {
-      this.#complaints.warn(`raft: refused a connection from ${JSON.stringify(peer)}: ${refusal}`);
-      refuseInbound(socket, refusal, timers);
+      this.#refuse(socket, peer, refusal);
       return;
     }
+    const expected = headers[HEADER_TARGET_FOLDER];
+    if (this.folder !== null && expected !== undefined && expected !== this.folder) {
+      this.#refuse(socket, peer, `it looks for ${this.#options.self} with another data folder than this one`);
+      this.onFolderRefused?.(peer);
+      return;
+    }
+    const folder = headers[HEADER_FOLDER];
+    if (typeof folder !== 'string' || this.onFolder === null) this.#admit(socket, headers, peer, null);
+    else void this.#ifKnownBy(peer, folder, () => this.#admit(socket, headers, peer, folder), socket);
+  }
+
+  #refuse(socket: Socket, peer: NodeId, refusal: string): void {
+    this.#complaints.warn(`raft: refused a connection from ${JSON.stringify(peer)}: ${refusal}`);
+    refuseInbound(socket, refusal, this.#options.timers);
+  }
+
+  /** Goes on with a peer that may be talked to; else refuses `socket`, or closes what there is. */
+  async #ifKnownBy(peer: NodeId, folder: string, goOn: () => void, socket?: Socket): Promise<void> {
+    let isKnown: boolean | undefined;
+    try {
+      isKnown = await this.onFolder?.(peer, folder);
+    } catch {
+      // The node ends: it says why.
+    }
+    if (this.#closed || isKnown === undefined || socket?.destroyed === true) socket?.destroy();
+    else if (isKnown) goOn();
+    else if (socket === undefined) this.#inbound.get(peer)?.connection.close();
+    else this.#refuse(socket, peer, REFUSAL_FOLDER);
+  }
+
+  #admit(socket: Socket, headers: IncomingHttpHeaders, peer: NodeId, folder: string | null): void {
+    const { self } = this.#options;
     this.#newestOf.set(peer, versionsOf(headers)?.newest ?? this.#versions.oldest);
     // A second one from the same peer is its new one; the old one may be half dead.
-    this.#inbound.get(peer)?.close();
+    this.#inbound.get(peer)?.connection.close();
     const connection: InboundConnection = new InboundConnection({
       socket,
       peer,
@@ -219,7 +274,7 @@ export class HttpTransport implements RaftTransport {
       onHeard: () => this.#heard(peer),
       onClosed: (fault) => {
         if (fault !== null) this.#complaints.warn(`raft: closed the connection from ${peer}: ${fault}`);
-        if (this.#inbound.get(peer) !== connection) return;
+        if (this.#inbound.get(peer)?.connection !== connection) return;
         this.#inbound.delete(peer);
         if (this.#addresses.has(peer)) return;
         // Whoever dials can take a name: nothing is remembered of those that are not known here.
@@ -227,7 +282,7 @@ export class HttpTransport implements RaftTransport {
         this.#heardAtMs.delete(peer);
       },
     });
-    this.#inbound.set(peer, connection);
+    this.#inbound.set(peer, { connection, folder });
   }
 
   /** Why a connection can't be accepted; null if it can. */
@@ -278,7 +333,7 @@ export class HttpTransport implements RaftTransport {
   #schedulePing(): void {
     this.#cancelPing = this.#options.timers.after(this.#settings.pingEveryMs, () => {
       for (const [peer, connection] of this.#outbound) this.#test(peer, connection);
-      for (const connection of this.#inbound.values()) connection.age();
+      for (const { connection } of this.#inbound.values()) connection.age();
       this.#schedulePing();
     });
   }

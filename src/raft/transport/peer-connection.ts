@@ -19,7 +19,8 @@ import type { PeerAddress, TransportSettings } from './transport-settings.ts';
 export interface PeerConnectionOptions {
   readonly peer: NodeId;
   readonly address: PeerAddress;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Asked at each dial. */
+  readonly headers: () => Readonly<Record<string, string>>;
   readonly settings: TransportSettings;
   readonly timers: Timers;
   readonly log: RaftLogger;
@@ -123,7 +124,7 @@ export class PeerConnection {
       host: address.host,
       port: address.port,
       protocol: RAFT_PROTOCOL,
-      headers,
+      headers: headers(),
       timeoutMs: settings.dialTimeoutMs,
       signal: dialing.signal,
     }).then(

@@ -38,6 +38,16 @@ export const HEADER_NODE = 'x-clb-node';
 /** The node the dialer believes to call. */
 export const HEADER_TARGET = 'x-clb-target';
 
+/** The name of the dialer's data folder; absent where it has none. */
+export const HEADER_FOLDER = 'x-clb-folder';
+
+/** By which one the dialer knows the node it calls; absent where it does not know yet. */
+export const HEADER_TARGET_FOLDER = 'x-clb-target-folder';
+
+/** What a member is told that dials with another data folder than before. */
+export const REFUSAL_FOLDER =
+  'it has another data folder than before: a server that lost its folder may not come back under its id';
+
 /** What a former member is told that dials; it takes it for the truth (the token, if there is one, was checked). */
 export const REFUSAL_REMOVED = 'it was removed from the cluster';
 

@@ -15,6 +15,17 @@ export interface RaftTransport {
   onPeerLost: ((peer: NodeId) => void) | null;
   /** Set before `start`. This server is told that it takes no part any more: a peer knows of its removal. */
   onRemoved?: ((by: NodeId) => void) | null;
+  /** Set before `start`. Names this server's data folder to the peers; null: it has no name. */
+  folder?: string | null;
+  /** Set before `start`. By which folder a peer is known here; null: it is not yet. */
+  folderOf?: ((peer: NodeId) => string | null) | null;
+  /**
+   * Set before `start`. Asked about each peer that names its data folder, and again when the members change: whether it may be
+   * talked to. Until that is answered nothing is passed on of what it sends.
+   */
+  onFolder?: ((peer: NodeId, folder: string) => Promise<boolean>) | null;
+  /** Set before `start`. A peer knows this server by another data folder, and will not talk to it. */
+  onFolderRefused?: ((by: NodeId) => void) | null;
   /**
    * Who takes part: called before `start`, and whenever that changes. As soon as a configuration is in the log its members
    * must be reached; those that are no members any more may be forgotten, and turned away, once it is committed. A transport

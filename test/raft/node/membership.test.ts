@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Configuration, NodeId } from '../../../src/raft/core/types.ts';
 import type { MembershipResult } from '../../../src/raft/membership.ts';
-import { say, sayAll, TestCluster, until } from './test-cluster.ts';
+import { PATIENT, say, sayAll, TestCluster, until } from './test-cluster.ts';
 import type { Member } from './test-cluster.ts';
 
 const S4 = 'server4' as NodeId;
@@ -164,8 +164,7 @@ describe('adding a server', () => {
 
 describe('removing a server', () => {
   it('tells it, keeps it from coming back under its id, and the rest goes on undisturbed', () =>
-    // Elections that a busy machine would cause are none of those that are looked for here.
-    withCluster(3, { electionMs: 1_500, heartbeatMs: 100 }, async (cluster) => {
+    withCluster(3, PATIENT, async (cluster) => {
       await say(cluster, 'before');
       const leader = await cluster.leader();
       const gone = cluster.members.find(({ id }) => id !== leader.id);
@@ -232,7 +231,7 @@ describe('removing a server', () => {
 
 describe('five servers, two of them down', () => {
   it('take in a new one (its vote is one of four needed), or lose the dead ones first', () =>
-    withCluster(5, { contactMs: 500, electionMs: 1_500, heartbeatMs: 100 }, async (cluster) => {
+    withCluster(5, { contactMs: 500, ...PATIENT }, async (cluster) => {
       await say(cluster, 'before');
       const leader = await cluster.leader();
       const [deadOne, deadTwo] = cluster.members.filter(({ id }) => id !== leader.id);

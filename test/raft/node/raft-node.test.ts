@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
 import type { LogIndex, NodeId } from '../../../src/raft/core/types.ts';
 import { spyOnWrites } from '../storage/level-writes.ts';
-import { say, TestCluster, until } from './test-cluster.ts';
+import { PATIENT, say, TestCluster, until } from './test-cluster.ts';
 
 describe('three servers', () => {
   it('elect a leader, agree on commands and answer with the state machine’s result', async () => {
@@ -62,7 +62,7 @@ describe('three servers', () => {
 
 describe('a server', () => {
   it('hands over the lead when it is stopped in order', async () => {
-    const cluster = await TestCluster.start(3);
+    const cluster = await TestCluster.start(3, PATIENT);
     try {
       await say(cluster, 'word');
       const leader = await cluster.leader();
@@ -78,7 +78,7 @@ describe('a server', () => {
   });
 
   it('transfers the lead to the one that is named', async () => {
-    const cluster = await TestCluster.start(3);
+    const cluster = await TestCluster.start(3, PATIENT);
     try {
       await say(cluster, 'word');
       const leader = await cluster.leader();
@@ -113,7 +113,7 @@ describe('a server', () => {
   });
 
   it('refuses proposals where it does not lead, and names the leader', async () => {
-    const cluster = await TestCluster.start(3);
+    const cluster = await TestCluster.start(3, PATIENT);
     try {
       await say(cluster, 'word');
       const leader = await cluster.leader();
@@ -129,7 +129,7 @@ describe('a server', () => {
   });
 
   it('gives linearizable reads on every server', async () => {
-    const cluster = await TestCluster.start(3);
+    const cluster = await TestCluster.start(3, PATIENT);
     try {
       for (let n = 0; n < 10; n++) {
         await say(cluster, `word${n}`);

@@ -1,7 +1,7 @@
 /** An upgrade of one server after the other while the cluster works: real sockets, real folders, two versions of the protocol. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { say, TestCluster, until } from './test-cluster.ts';
+import { PATIENT, say, TestCluster, until } from './test-cluster.ts';
 
 const OLD = { oldest: 1, newest: 1 };
 const NEW = { oldest: 1, newest: 2 };
@@ -10,8 +10,7 @@ const TOO_NEW = { oldest: 2, newest: 3 };
 
 describe('a rolling restart', () => {
   it('from one version to the next loses nothing, and costs an election only where the leader is stopped', async () => {
-    // Elections that a busy machine would cause are none of those counted here.
-    const cluster = await TestCluster.start(0, { electionMs: 1_500, heartbeatMs: 100, transferMs: 5_000 });
+    const cluster = await TestCluster.start(0, PATIENT);
     try {
       for (const id of ['server1', 'server2', 'server3']) {
         (await cluster.addMember(id as never)).versions = OLD;

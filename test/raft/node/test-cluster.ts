@@ -1,7 +1,8 @@
 /** Servers of one test: real LevelDB folders, real sockets on 127.0.0.1, all in this process. */
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,8 @@ import { WordMachine } from './word-machine.ts';
 
 /** Colleagues share the cores of the machine tests run on: slower elections than in production, fewer surprises. */
 const CALM: Partial<RaftSettings> = { electionMs: 400, heartbeatMs: 50 };
+/** For tests that count elections: those that a busy machine causes are none of theirs. */
+export const PATIENT: Partial<RaftSettings> = { electionMs: 1_500, heartbeatMs: 100, transferMs: 5_000 };
 
 export interface Member {
   readonly id: NodeId;
@@ -143,6 +146,7 @@ export class TestCluster {
         ...(this.#byConfiguration ? { addresses } : {}),
       },
       ...(this.addresses === null ? {} : { addresses: this.addresses }),
+      newFolderId: () => randomBytes(8).toString('hex'),
       kv: kv ?? (await LevelKv.open(join(member.folder, 'raft'))),
       transport,
       machine: member.machine,
@@ -165,6 +169,13 @@ export class TestCluster {
     member.transport = transport;
     node.start();
     return node;
+  }
+
+  /** Crashed, and its disk lost. */
+  async wipe(member: Member): Promise<void> {
+    await this.crash(member);
+    await rm(member.folder, { recursive: true, force: true });
+    await mkdir(member.folder);
   }
 
   async crash(member: Member): Promise<void> {
