@@ -92,6 +92,10 @@ try {
       },
     }),
   );
+} catch (error) {
+  // What is under way is cut off below, and would be heard of instead.
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   load.over = true;
   clb.close();
