@@ -124,11 +124,10 @@ describe('servers that join', { timeout: 600_000 }, () => {
   });
 
   it('under an id that is in use are refused, and told why', () => {
-    const { args } = cluster.node('server4');
-    const folder = join(cluster.folder, 'another');
-    const taken = args.map((arg) => (arg === join(cluster.folder, 'server4') ? folder : arg));
-    taken[taken.indexOf('--port') + 1] = String(cluster.portBase + 1);
-    const { code, stderr } = clb(...taken, '--join', `127.0.0.1:${cluster.node('server1').port}`);
+    const port = String(cluster.portBase + 1);
+    const flags = ['--id', 'server4', '--port', port, '--data', join(cluster.folder, 'another')];
+    const through = `127.0.0.1:${cluster.node('server1').port}`;
+    const { code, stderr } = clb('server', ...flags, '--join', through);
     assert.equal(code, 2);
     assert.match(stderr, /the cluster has a server server4 .* may not come back under its id/);
   });
