@@ -54,13 +54,13 @@ export async function readKeptFile(
   request: FileRequest,
 ): Promise<OutputChunk> {
   const folder = filePathProblem(request.path) === null ? await findFolder(layout, ref) : null;
-  const path = folder === null ? null : join(folder, KEPT_FILES, request.path);
-  if (folder === null || path === null || !existsSync(path)) {
-    // Between the two looks it may have been moved to the kept ones.
+  const read = folder === null ? NOTHING : await readAt(join(folder, KEPT_FILES, request.path), request);
+  if (read === NOTHING) {
+    // It may have been moved to the kept ones, after the folder was found.
     if (folder !== null && !existsSync(folder)) return readKeptFile(layout, ref, request);
     throw new OutputGoneError('that file is not kept on its node any more');
   }
-  const { data, sizeBytes } = await readAt(path, request);
+  const { data, sizeBytes } = read;
   const nextOffset = request.offset + data.byteLength;
   return { data, nextOffset, end: nextOffset >= sizeBytes };
 }
