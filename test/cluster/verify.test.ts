@@ -14,7 +14,7 @@ import { prefixRange } from '../../src/raft/storage/records.ts';
 import { sealBytes, unseal } from '../../src/raft/storage/sealed-record.ts';
 import { storedIdentity } from '../../src/raft/storage/stored-identity.ts';
 import { Clb } from '../../src/sdk/clb.ts';
-import { CLB, ProcessCluster } from './processes.ts';
+import { CLB, eventually, ProcessCluster } from './processes.ts';
 
 /** More than a segment of the archive (256), so that finished tasks lie in the store. */
 const TASKS = 320;
@@ -76,6 +76,11 @@ describe('clb verify', { timeout: 300_000 }, () => {
       await Promise.all(tasks.map((task) => clb.outcome(task)));
       cluster.startNode(master);
       await cluster.whenReady();
+      await eventually('every server has everything', async () => {
+        const views = await Promise.all(cluster.serverIds.map((id) => cluster.raft(id)));
+        const committed = Math.max(...views.map(({ commitIndex }) => commitIndex));
+        return views.every(({ appliedIndex }) => appliedIndex === committed);
+      });
     } finally {
       clb.close();
     }

@@ -82,8 +82,14 @@ export class LevelKv implements KvStore {
     }
   }
 
+  /** @throws StorageError `STORAGE_CORRUPT`: LevelDB finds damage only when it comes to read it */
   get(key: string): Uint8Array | undefined {
-    return this.#db.getSync(key);
+    try {
+      return this.#db.getSync(key);
+    } catch (error) {
+      if (!/corrupt/i.test(messageOf(error))) throw error;
+      throw corruptError(this.#folder, error);
+    }
   }
 
   rangeSync(range: KvRange & { readonly limit: number }): readonly (readonly [string, Uint8Array])[] {
@@ -189,19 +195,18 @@ function lockedError(folder: string, cause: unknown): StorageError {
   );
 }
 
+function corruptError(folder: string, cause: unknown): StorageError {
+  const message = `LevelDB cannot read ${folder}: ${messageOf(cause)}. ${CORRUPT_WAY_OUT}`;
+  return new StorageError('STORAGE_CORRUPT', message, { cause });
+}
+
 /** LevelDB's reason is in the cause of what `level` throws. */
 function openError(folder: string, error: unknown): StorageError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   const reason = messageOf(cause);
   if (code === 'LEVEL_LOCKED') return lockedError(folder, cause);
-  if (code === 'LEVEL_CORRUPTION') {
-    return new StorageError(
-      'STORAGE_CORRUPT',
-      `LevelDB cannot read ${folder}: ${reason}. ${CORRUPT_WAY_OUT}`,
-      { cause },
-    );
-  }
+  if (code === 'LEVEL_CORRUPTION') return corruptError(folder, cause);
   return new StorageError(
     'STORAGE_UNAVAILABLE',
     `the data folder ${folder} cannot be opened: ${reason}. Check that it exists, that this user may write there, and that the disk has room`,

@@ -121,7 +121,11 @@ function EntryRow({
             {describeEntry(entry)}
             {committed ? null : <span class="muted"> (not committed yet)</span>}
           </summary>
-          {open ? <pre class="code entry-data">{JSON.stringify(entry.data, null, 2)}</pre> : null}
+          {open ? (
+            <pre class="code entry-data" tabIndex={0}>
+              {JSON.stringify(entry.data, null, 2)}
+            </pre>
+          ) : null}
         </details>
       </td>
     </tr>
