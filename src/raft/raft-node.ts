@@ -87,6 +87,7 @@ export class RaftNode<Result> implements Consensus<Result> {
         applied: (through, entries, bytes) => this.#applied(through, entries, bytes),
         install: (meta, totals, generation) => this.#install(meta, totals, generation),
         currentTerm: () => this.#core.status().term,
+        status: () => this.#core.status(),
         fail: (error) => this.#fail(error),
       },
     );

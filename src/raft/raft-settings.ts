@@ -55,6 +55,11 @@ export interface RaftSettings {
   /** What of the log a snapshot leaves for followers that are a little behind. */
   readonly trailingEntries: number;
   readonly trailingBytes: number;
+  /**
+   * What a leader keeps besides while a follower that lacks it is being brought up to date, by log or by snapshot. It is in memory as
+   * well. A follower whose snapshot takes longer than so much log starts over.
+   */
+  readonly catchUpBytesMax: number;
   /** A snapshot chunk is sent again after this time without an answer … */
   readonly chunkResendMs: number;
   /** … and the sending given up after this many times. */
@@ -88,6 +93,7 @@ export const RAFT_DEFAULTS: RaftSettings = {
   snapshotEveryBytes: 64 * 1024 * 1024,
   trailingEntries: 10_000,
   trailingBytes: 32 * 1024 * 1024,
+  catchUpBytesMax: 512 * 1024 * 1024,
   chunkResendMs: 1_000,
   chunkResendsMax: 10,
 };

@@ -70,6 +70,13 @@ export class ClusterPage {
     await this.page.screenshot({ path: join(folder, `${name}.png`) });
   }
 
+  /** Waits until what is shown fits the width of the window, which may take a moment after a change of either. */
+  async fits(): Promise<void> {
+    await this.page.waitForFunction(
+      () => document.documentElement.scrollWidth <= document.documentElement.clientWidth,
+    );
+  }
+
   /** Pixels by which it scrolls sideways. */
   overflow(): Promise<number> {
     return this.page.evaluate(

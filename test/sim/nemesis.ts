@@ -82,9 +82,10 @@ export class Nemesis {
     this.#phase++;
     this.#options.network.healAll();
     for (const node of this.#options.nodes) {
-      node.healDisk();
       node.disarm();
+      // Before its disk is healed: what befell it while it was paused, a failing disk among it, befalls it now.
       node.resume();
+      node.healDisk();
       node.start();
     }
   }

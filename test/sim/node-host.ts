@@ -157,6 +157,8 @@ function settingsOf(weather: Weather): RaftSettings {
     snapshotEveryBytes: NEVER,
     trailingEntries,
     trailingBytes: NEVER,
+    // Where nothing trails, nothing is kept for those who catch up either: they come to their end all the same.
+    catchUpBytesMax: trailingEntries === 0 ? 0 : NEVER,
     chunkResendMs: 60,
     chunkResendsMax: 6,
     superblockLagMs: 10 * tickMs,

@@ -1,4 +1,13 @@
-import type { Input, LogIndex, Message, NodeId, RecoveredState, SnapshotMeta, Term } from '../core/types.ts';
+import type {
+  Input,
+  LogIndex,
+  Message,
+  NodeId,
+  RaftStatus,
+  RecoveredState,
+  SnapshotMeta,
+  Term,
+} from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
 import type { RaftMetrics } from '../raft-metrics.ts';
 import type { RaftSettings } from '../raft-settings.ts';
@@ -8,6 +17,7 @@ import type { Timers } from '../timers.ts';
 import type { RaftTransport } from '../transport/transport.ts';
 import { Applier } from './applier.ts';
 import { Flusher } from './flusher.ts';
+import { neededAfter } from './log-needs.ts';
 import { Proposals } from './proposals.ts';
 import { ReadBarriers } from './read-barriers.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
@@ -49,6 +59,7 @@ export interface Loop {
   readonly applied: (through: LogIndex, entries: number, bytes: number) => void;
   readonly install: (meta: SnapshotMeta, totals: ChunkTotals, generation: number) => Promise<boolean>;
   readonly currentTerm: () => Term;
+  readonly status: () => RaftStatus;
   readonly fail: (error: unknown) => void;
 }
 
@@ -100,7 +111,8 @@ function snapshotParts<Result>(
 ): Pick<Parts<Result>, 'snapshots' | 'sender' | 'receiver'> {
   const { id, machine, transport, timers, random, log, metrics, settings, storage } = options;
   const send = (message: Message): void => transport.send(message.to, message);
-  const snapshots = new SnapshotWriter({
+  const silentTicksMax = Math.ceil(settings.contactMs / settings.tickMs);
+  const snapshots: SnapshotWriter = new SnapshotWriter({
     machine,
     storage,
     flusher,
@@ -110,6 +122,10 @@ function snapshotParts<Result>(
     everyEntries: settings.snapshotEveryEntries,
     everyBytes: settings.snapshotEveryBytes,
     trailing: { entries: settings.trailingEntries, bytes: settings.trailingBytes },
+    needed: () => ({
+      after: neededAfter(loop.status(), (peer) => sender.sendingTo(peer), silentTicksMax),
+      bytes: settings.catchUpBytesMax,
+    }),
     onTaken: (meta, compactThrough) => loop.input({ kind: 'snapshotTaken', meta, compactThrough }),
   });
   const sender = new SnapshotSender({

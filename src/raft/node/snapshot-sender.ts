@@ -46,6 +46,11 @@ export class SnapshotSender {
     transfer.begin();
   }
 
+  /** Index of the snapshot on its way to this peer; null: none is. */
+  sendingTo(peer: NodeId): LogIndex | null {
+    return this.#transfers.get(peer)?.meta.index ?? null;
+  }
+
   acked(message: SnapshotAck): void {
     const transfer = this.#transfers.get(message.from);
     if (transfer?.meta.index === message.index) transfer.acked(message);

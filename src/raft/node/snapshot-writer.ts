@@ -3,7 +3,8 @@ import type { RaftMetrics } from '../raft-metrics.ts';
 import type { StateMachine } from '../state-machine.ts';
 import type { KvOp } from '../storage/kv-store.ts';
 import { continueCrc } from '../storage/raft-storage.ts';
-import type { ChunkTotals, KvRaftStorage, TrailingLog } from '../storage/raft-storage.ts';
+import type { NeededLog, TrailingLog } from '../storage/log-packs.ts';
+import type { ChunkTotals, KvRaftStorage } from '../storage/raft-storage.ts';
 import type { Timers } from '../timers.ts';
 import { FlusherStoppedError } from './flusher.ts';
 import type { Flusher } from './flusher.ts';
@@ -22,6 +23,8 @@ export interface SnapshotWriterOptions {
   readonly everyEntries: number;
   readonly everyBytes: number;
   readonly trailing: TrailingLog;
+  /** Asked when the log is about to go. */
+  readonly needed: () => NeededLog;
   readonly onTaken: (meta: SnapshotMeta, compactThrough: LogIndex) => void;
 }
 
@@ -122,11 +125,11 @@ export class SnapshotWriter {
 
   /** The write that puts the snapshot in force. @returns through where the log went; null if it was aborted */
   async #commit(meta: SnapshotMeta, totals: ChunkTotals, isAborted: () => boolean): Promise<LogIndex | null> {
-    const { storage, flusher, machine, trailing } = this.#options;
+    const { storage, flusher, machine, trailing, needed } = this.#options;
     const through: LogIndex[] = [];
     await flusher.background(() => {
       if (isAborted()) return [];
-      const { ops, compactThrough } = storage.composeSnapshotCommit(meta, totals, trailing);
+      const { ops, compactThrough } = storage.composeSnapshotCommit(meta, totals, trailing, needed());
       through.push(compactThrough);
       return [...ops, ...storage.machine.stage(machine.dropBefore(meta.index))];
     });

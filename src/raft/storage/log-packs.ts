@@ -51,6 +51,21 @@ interface DecodedPack {
   readonly entries: readonly Entry[];
 }
 
+/** How much of the log stays when a snapshot covers it, for followers that are a little behind. */
+export interface TrailingLog {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What stays besides, for those that are being brought up to date: all that comes after an index, within bounds. */
+export interface NeededLog {
+  /** Infinity: nothing. */
+  readonly after: number;
+  readonly bytes: number;
+}
+
+export const NOTHING_NEEDED: NeededLog = { after: Infinity, bytes: 0 };
+
 export class LogPacks {
   readonly #kv: Pick<KvStore, 'get'>;
   #packs: Pack[] = [];
@@ -175,20 +190,20 @@ export class LogPacks {
   }
 
   /**
-   * The last index that may go once there is a snapshot at `snapshotIndex`, if of what it covers the newest `entries`
-   * entries are kept for slow followers, but no more than `bytes` of them. Whole packs count.
+   * The last index that may go once there is a snapshot at `snapshotIndex`: of what it covers stays what either of the two
+   * asks for. Whole packs count.
    */
-  compactionPoint(
-    snapshotIndex: LogIndex,
-    keep: { readonly entries: number; readonly bytes: number },
-  ): LogIndex {
+  compactionPoint(snapshotIndex: LogIndex, trailing: TrailingLog, needed: NeededLog): LogIndex {
     let keptBytes = 0;
     let firstKept = this.lastIndex + 1;
     for (let i = this.#packs.length - 1; i >= 0; i--) {
       const pack = this.#packs[i];
-      if (pack === undefined || snapshotIndex - firstKept + 1 >= keep.entries) break;
-      if (pack.last <= snapshotIndex) keptBytes += pack.bytes;
-      if (keptBytes > keep.bytes) break;
+      if (pack === undefined) break;
+      const bytes = keptBytes + (pack.last <= snapshotIndex ? pack.bytes : 0);
+      const trails = snapshotIndex - firstKept + 1 < trailing.entries && bytes <= trailing.bytes;
+      const isNeeded = firstKept - 1 > needed.after && bytes <= needed.bytes;
+      if (!trails && !isNeeded) break;
+      keptBytes = bytes;
       firstKept = pack.first;
     }
     return Math.max(0, Math.min(snapshotIndex, firstKept - 1)) as LogIndex;

@@ -25,8 +25,8 @@ import {
   PEER_FOLDERS_KEY,
 } from './folder-records.ts';
 import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
-import { LogPacks, readStoredLog } from './log-packs.ts';
-import type { StoredStretch } from './log-packs.ts';
+import { LogPacks, NOTHING_NEEDED, readStoredLog } from './log-packs.ts';
+import type { NeededLog, StoredStretch, TrailingLog } from './log-packs.ts';
 import { MachineStore } from './machine-store.ts';
 import {
   chunkKey,
@@ -77,12 +77,6 @@ export interface ChunkTotals {
 }
 
 export const continueCrc = (crc: number, chunk: Uint8Array): number => crc32(chunk, crc);
-
-/** How much of the log stays when a snapshot covers it, for followers that are a little behind. */
-export interface TrailingLog {
-  readonly entries: number;
-  readonly bytes: number;
-}
 
 /** Deleted per batch when leftovers are cleared away. */
 const CLEAR_KEYS_PER_BATCH = 1_000;
@@ -257,9 +251,10 @@ export class KvRaftStorage {
     meta: SnapshotMeta,
     totals: ChunkTotals,
     trailing: TrailingLog,
+    needed: NeededLog = NOTHING_NEEDED,
   ): { readonly ops: readonly KvOp[]; readonly compactThrough: LogIndex } {
     const ops = this.#composeSnapshotRecord(meta, totals, this.#snapshot.generation);
-    const compactThrough = this.#packs.compactionPoint(meta.index, trailing);
+    const compactThrough = this.#packs.compactionPoint(meta.index, trailing, needed);
     ops.push(...this.#packs.composeCompaction(compactThrough));
     return { ops, compactThrough };
   }

@@ -10,6 +10,7 @@ const SNAPSHOTS = {
   snapshotEveryEntries: 20,
   trailingEntries: 0,
   trailingBytes: 0,
+  catchUpBytesMax: 0,
   chunkResendMs: 200,
 } as const;
 

@@ -93,13 +93,18 @@ describe('4: a service on Raft', () => {
   });
 
   it('PersistPartitionUnreliable: partitions, restarts of all, an unreliable network, snapshots', async () => {
-    const lab = await Lab.start(5, 43, { snapshotEveryEntries: 30, trailingEntries: 0, chunkResendMs: 200 });
+    const lab = await Lab.start(5, 43, {
+      snapshotEveryEntries: 30,
+      trailingEntries: 0,
+      catchUpBytesMax: 0,
+      chunkResendMs: 200,
+    });
     lab.weather = 'unreliable';
     await clientsUnder(lab, 5, true);
   });
 
   it('SnapshotSize: log and stored snapshot stay small, however many commands there were', async () => {
-    const lab = await Lab.start(3, 44, { snapshotEveryEntries: 20, trailingEntries: 0, trailingBytes: 0 });
+    const lab = await Lab.start(3, 44, { snapshotEveryEntries: 20, trailingEntries: 0, catchUpBytesMax: 0 });
     for (let n = 0; n < 200; n++) await lab.one('x'.repeat(10) + String(n), 3);
     for (const { node, disk } of lab.servers) {
       const { firstIndex, lastIndex } = node!.status();

@@ -1,15 +1,16 @@
 /** One chunk after the other, and on from where the receiver is, whatever it was that brought it there. */
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import type { LogIndex, Message, NodeId, SnapshotMeta, Term, WriteId } from '../../../src/raft/core/types.ts';
-import { Flusher } from '../../../src/raft/node/flusher.ts';
+import type { LogIndex, Message, NodeId, SnapshotMeta, Term } from '../../../src/raft/core/types.ts';
 import { SnapshotSender } from '../../../src/raft/node/snapshot-sender.ts';
 import { SnapshotWriter } from '../../../src/raft/node/snapshot-writer.ts';
 import { noMetrics } from '../../../src/raft/raft-metrics.ts';
 import { MemoryKv } from '../../../src/raft/storage/memory-kv.ts';
-import { KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
+import { NOTHING_NEEDED } from '../../../src/raft/storage/log-packs.ts';
+import type { KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
 import { systemTimers } from '../../../src/raft/timers.ts';
 import { ManualTimers } from './manual-timers.ts';
+import { storedLog } from './stored-log.ts';
 
 type Chunk = Extract<Message, { kind: 'snapshotChunk' }>;
 
@@ -124,29 +125,7 @@ describe('the snapshot sender', () => {
 });
 
 async function storageWithSnapshot(): Promise<KvRaftStorage> {
-  const identity = { clusterId: 'c', nodeId: SELF };
-  const { storage } = await KvRaftStorage.open(new MemoryKv(), { identity, bootstrap: CONFIG });
-  const flusher = new Flusher({
-    storage,
-    takeDirty: () => [],
-    timers: systemTimers,
-    metrics: noMetrics,
-    superblockLagMs: 20,
-    onPersisted: () => undefined,
-    onFailed: (error) => assert.fail(String(error)),
-  });
-  flusher.persist({
-    kind: 'persist',
-    writeId: 1 as WriteId,
-    hardState: { currentTerm: TERM, votedFor: null },
-    truncateFrom: null,
-    append: Array.from({ length: META.index }, (_, at) => ({
-      kind: 'noop',
-      index: (at + 1) as LogIndex,
-      term: TERM,
-    })),
-  });
-  await flusher.drain();
+  const { storage, flusher } = await storedLog(new MemoryKv(), SELF, CONFIG, META.index);
   const writer = new SnapshotWriter({
     machine: {
       snapshot: async function* () {
@@ -162,6 +141,7 @@ async function storageWithSnapshot(): Promise<KvRaftStorage> {
     everyEntries: 100,
     everyBytes: 1_000,
     trailing: { entries: 0, bytes: 0 },
+    needed: () => NOTHING_NEEDED,
     onTaken: () => undefined,
   });
   await writer.take(META);

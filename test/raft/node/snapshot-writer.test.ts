@@ -1,23 +1,16 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import type { Entry, LogIndex, NodeId, SnapshotMeta, Term, WriteId } from '../../../src/raft/core/types.ts';
-import { Flusher } from '../../../src/raft/node/flusher.ts';
+import type { LogIndex, NodeId, SnapshotMeta, Term } from '../../../src/raft/core/types.ts';
 import { SnapshotWriter } from '../../../src/raft/node/snapshot-writer.ts';
 import { noMetrics } from '../../../src/raft/raft-metrics.ts';
+import { NOTHING_NEEDED, type NeededLog } from '../../../src/raft/storage/log-packs.ts';
 import { MemoryKv } from '../../../src/raft/storage/memory-kv.ts';
-import { KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
+import type { KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
 import { systemTimers } from '../../../src/raft/timers.ts';
+import { storedLog } from './stored-log.ts';
 
 const VOTERS = { voters: ['n' as NodeId], learners: [] };
-const IDENTITY = { clusterId: 'c', nodeId: 'n' as NodeId };
 const meta = (index: number): SnapshotMeta => ({ index: index as LogIndex, term: 1 as Term, config: VOTERS });
-const entries = (from: number, to: number): Entry[] =>
-  Array.from({ length: to - from + 1 }, (_, n) => ({
-    kind: 'noop',
-    index: (from + n) as LogIndex,
-    term: 1 as Term,
-  }));
-
 describe('the snapshot writer', () => {
   let kv: MemoryKv;
   let storage: KvRaftStorage;
@@ -26,30 +19,17 @@ describe('the snapshot writer', () => {
   let taken: { readonly index: number; readonly compactThrough: number }[];
   /** Called for each chunk the state machine makes. */
   let onChunk: (n: number) => void;
+  let needed: NeededLog;
 
   beforeEach(async () => {
     kv = new MemoryKv();
-    ({ storage } = await KvRaftStorage.open(kv, { identity: IDENTITY, bootstrap: VOTERS }));
+    const stored = await storedLog(kv, 'n' as NodeId, VOTERS, 1_000, 100);
+    const { flusher } = stored;
+    storage = stored.storage;
+    needed = NOTHING_NEEDED;
     chunks = ['a'];
     taken = [];
     onChunk = () => undefined;
-    const flusher = new Flusher({
-      storage,
-      takeDirty: () => [],
-      timers: systemTimers,
-      metrics: noMetrics,
-      superblockLagMs: 20,
-      onPersisted: () => undefined,
-      onFailed: (error) => assert.fail(String(error)),
-    });
-    flusher.persist({
-      kind: 'persist',
-      writeId: 1 as WriteId,
-      hardState: { currentTerm: 1 as Term, votedFor: null },
-      truncateFrom: null,
-      append: entries(1, 1_000),
-    });
-    await flusher.drain();
     writer = new SnapshotWriter({
       machine: {
         snapshot: async function* () {
@@ -68,6 +48,7 @@ describe('the snapshot writer', () => {
       everyEntries: 100,
       everyBytes: 1_000,
       trailing: { entries: 0, bytes: 0 },
+      needed: () => needed,
       onTaken: ({ index }, compactThrough) => taken.push({ index, compactThrough }),
     });
   });
@@ -98,12 +79,30 @@ describe('the snapshot writer', () => {
     assert.equal(writer.applied(1, 0), true);
   });
 
+  it('keeps what a follower that catches up still needs, within the bound, and nothing when it has it', async () => {
+    needed = { after: 250, bytes: 1_000_000 };
+    await writer.take(meta(600));
+    needed = { after: 250, bytes: 1 };
+    await writer.take(meta(700));
+    needed = { after: 750, bytes: 1_000_000 };
+    await writer.take(meta(800));
+    needed = NOTHING_NEEDED;
+    await writer.take(meta(900));
+    assert.deepEqual(taken, [
+      // Whole packs, of a hundred entries here.
+      { index: 600, compactThrough: 200 },
+      { index: 700, compactThrough: 700 },
+      { index: 800, compactThrough: 700 },
+      { index: 900, compactThrough: 900 },
+    ]);
+  });
+
   it('writes one at a time', async () => {
     const first = writer.take(meta(100));
     assert.equal(writer.applied(1_000, 0), false);
     assert.equal(writer.take(meta(101)), first);
     assert.deepEqual(await first, meta(100));
-    assert.deepEqual(taken, [{ index: 100, compactThrough: 0 }]);
+    assert.deepEqual(taken, [{ index: 100, compactThrough: 100 }]);
   });
 
   it('leaves nothing of one that was given up, at whatever chunk, and can take the next', async () => {

@@ -9,7 +9,12 @@ import type { Member } from './test-cluster.ts';
 const words = (from: number, to: number): string[] =>
   Array.from({ length: to - from + 1 }, (_, n) => `word${from + n}`);
 /** Snapshots only when asked for, and nothing of the log kept behind them. */
-const BY_HAND: Partial<RaftSettings> = { snapshotEveryEntries: 1_000_000, trailingEntries: 0 };
+/** Nothing of the log is kept, not for those who have just gone either. */
+const BY_HAND: Partial<RaftSettings> = {
+  snapshotEveryEntries: 1_000_000,
+  trailingEntries: 0,
+  catchUpBytesMax: 0,
+};
 
 async function takeSnapshots(cluster: TestCluster): Promise<void> {
   for (const { node } of cluster.running()) assert.notEqual(await node.takeSnapshot(), null);
