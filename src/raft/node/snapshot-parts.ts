@@ -8,7 +8,7 @@
  */
 import { ByteReader, MalformedBytesError } from '../byte-reader.ts';
 import type { LogIndex } from '../core/types.ts';
-import type { SnapshotTransferView } from '../storage/raft-storage.ts';
+import type { SnapshotTransferView } from '../storage/stored-snapshot.ts';
 
 const PART_CHUNK = 0;
 const PART_RECORDS = 1;

@@ -2,7 +2,7 @@ import { MalformedBytesError } from '../byte-reader.ts';
 import type { Message, NodeId, SnapshotMeta, Term } from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
 import type { KvOp } from '../storage/kv-store.ts';
-import { continueCrc } from '../storage/raft-storage.ts';
+import { continueCrc } from '../storage/stored-snapshot.ts';
 import type { ChunkTotals, KvRaftStorage } from '../storage/raft-storage.ts';
 import { FlusherStoppedError } from './flusher.ts';
 import type { Flusher } from './flusher.ts';

@@ -1,6 +1,7 @@
 import type { LogIndex, Message, NodeId, SnapshotMeta, Term } from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
-import type { KvRaftStorage, SnapshotTransferView } from '../storage/raft-storage.ts';
+import type { KvRaftStorage } from '../storage/raft-storage.ts';
+import type { SnapshotTransferView } from '../storage/stored-snapshot.ts';
 import type { Timers } from '../timers.ts';
 import { snapshotParts } from './snapshot-parts.ts';
 

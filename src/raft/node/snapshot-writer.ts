@@ -2,7 +2,7 @@ import type { LogIndex, SnapshotMeta } from '../core/types.ts';
 import type { RaftMetrics } from '../raft-metrics.ts';
 import type { StateMachine } from '../state-machine.ts';
 import type { KvOp } from '../storage/kv-store.ts';
-import { continueCrc } from '../storage/raft-storage.ts';
+import { continueCrc } from '../storage/stored-snapshot.ts';
 import type { NeededLog, TrailingLog } from '../storage/log-packs.ts';
 import type { ChunkTotals, KvRaftStorage } from '../storage/raft-storage.ts';
 import type { Timers } from '../timers.ts';

@@ -6,7 +6,6 @@
  * {@link KvRaftStorage.write}, one at a time, in the order they were composed. A write that fails ends the process, so
  * composed and durable state never part.
  */
-import { crc32 } from 'node:zlib';
 import type {
   Configuration,
   Entry,
@@ -24,7 +23,7 @@ import {
   FOLDER_KEY,
   PEER_FOLDERS_KEY,
 } from './folder-records.ts';
-import type { KvOp, KvRange, KvStore, KvView } from './kv-store.ts';
+import type { KvOp, KvRange, KvStore } from './kv-store.ts';
 import { LogPacks, NOTHING_NEEDED, readStoredLog } from './log-packs.ts';
 import type { NeededLog, StoredStretch, TrailingLog } from './log-packs.ts';
 import { MachineStore } from './machine-store.ts';
@@ -46,8 +45,9 @@ import {
   WRITES_KEY,
 } from './records.ts';
 import type { HardRecord, SnapshotRecord, StorageIdentity } from './records.ts';
-import { sealBytes, unseal } from './sealed-record.ts';
+import { sealBytes } from './sealed-record.ts';
 import { StorageCorruptError } from './storage-errors.ts';
+import { readChunks, SnapshotTransferView } from './stored-snapshot.ts';
 import { checkAgainstSuperblock, Superblock } from './superblock.ts';
 import type { SuperblockState } from './superblock.ts';
 
@@ -72,11 +72,9 @@ export interface StorageOptions {
 export interface ChunkTotals {
   readonly chunks: number;
   readonly bytes: number;
-  /** CRC32 over all chunks in order: start at 0, continue with {@link continueCrc}. */
+  /** CRC32 over all chunks in order: start at 0, continue with `continueCrc` of stored-snapshot.ts. */
   readonly crc: number;
 }
-
-export const continueCrc = (crc: number, chunk: Uint8Array): number => crc32(chunk, crc);
 
 /** Deleted per batch when leftovers are cleared away. */
 const CLEAR_KEYS_PER_BATCH = 1_000;
@@ -368,55 +366,6 @@ export class KvRaftStorage {
       ops.push({ kind: 'del', key: chunkKey(old.index, chunk) });
     return ops;
   }
-}
-
-/** See {@link KvRaftStorage.openTransfer}. */
-export class SnapshotTransferView {
-  readonly meta: SnapshotMeta;
-  readonly #view: KvView;
-  readonly #record: SnapshotRecord;
-
-  constructor(view: KvView, record: SnapshotRecord) {
-    this.#view = view;
-    this.#record = record;
-    this.meta = { index: record.index, term: record.term, config: record.config };
-  }
-
-  chunks(): AsyncIterable<Uint8Array> {
-    return readChunks(this.#view, this.#record);
-  }
-
-  /** Relative keys, in order. */
-  async *machineRecords(): AsyncIterable<readonly [key: string, value: Uint8Array]> {
-    const prefix = machinePrefix(this.#record.generation);
-    for await (const [key, record] of this.#view.iterate(prefixRange(prefix))) {
-      yield [key.slice(prefix.length), unseal(key, record)];
-    }
-  }
-
-  close(): Promise<void> {
-    return this.#view.close();
-  }
-}
-
-async function* readChunks(
-  source: Pick<KvView, 'iterate'>,
-  snapshot: SnapshotRecord,
-): AsyncIterable<Uint8Array> {
-  let next = 0;
-  let crc = 0;
-  const range = { gte: chunkKey(snapshot.index, 0), lt: chunkKey(snapshot.index, snapshot.chunks) };
-  for await (const [key, record] of source.iterate(range)) {
-    if (key !== chunkKey(snapshot.index, next)) break;
-    const chunk = unseal(key, record);
-    crc = continueCrc(crc, chunk);
-    next += 1;
-    yield chunk;
-  }
-  if (next !== snapshot.chunks)
-    throw new StorageCorruptError(`snapshot ${snapshot.index} lacks chunk ${next} of ${snapshot.chunks}`);
-  if (crc !== snapshot.crc)
-    throw new StorageCorruptError(`snapshot ${snapshot.index} does not match its checksum`);
 }
 
 async function* deletions(kv: KvStore, range: KvRange): AsyncIterable<readonly KvOp[]> {

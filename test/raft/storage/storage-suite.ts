@@ -24,7 +24,8 @@ import {
   SNAPSHOT_KEY,
   WRITES_KEY,
 } from '../../../src/raft/storage/records.ts';
-import { continueCrc, KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
+import { KvRaftStorage } from '../../../src/raft/storage/raft-storage.ts';
+import { continueCrc } from '../../../src/raft/storage/stored-snapshot.ts';
 import type { ChunkTotals, LogWrite } from '../../../src/raft/storage/raft-storage.ts';
 import { sealJson, unsealJson } from '../../../src/raft/storage/sealed-record.ts';
 import { StorageCorruptError, StorageError } from '../../../src/raft/storage/storage-errors.ts';
