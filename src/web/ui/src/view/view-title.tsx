@@ -1,10 +1,11 @@
 import type { VNode } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** The head of a view: where a keyboard and a screen reader are after it was opened. */
 export function ViewTitle({ title, hint }: { readonly title: string; readonly hint: string }): VNode {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  // Before anything of the view is on the screen: later, it would take the focus from a field that is typed in already.
+  useLayoutEffect(() => {
     window.scrollTo(0, 0);
     heading.current?.focus({ preventScroll: true });
   }, []);
