@@ -329,9 +329,7 @@ export class ProcessCluster {
       await running.ended;
       this.#running.delete(id);
     }
-    for (const node of this.nodes)
-      for (const pid of launcherPids(join(this.folder, node.id))) process.kill(pid, 'SIGKILL');
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await killAndRemove(this.folder);
   }
 }
 
@@ -351,6 +349,27 @@ export function launcherPids(dataDir: string): number[] {
   return processesMatching(
     (commandLine) => /launcher.main\.[jt]s/.test(commandLine) && commandLine.split(' ').includes(dataDir),
   );
+}
+
+/**
+ * Kills every process that names the folder in its command line, and removes the folder once they are gone: a file that one
+ * of them writes in between would make it fail.
+ */
+export async function killAndRemove(folder: string): Promise<void> {
+  await eventually(`the end of all processes of ${folder}`, () => {
+    const pids = processesMatching((commandLine) => commandLine.includes(folder));
+    for (const pid of pids) killIfThere(pid);
+    return pids.length === 0;
+  });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended meanwhile.
+  }
 }
 
 /** Pids whose command line matches; Linux only. */

@@ -4,11 +4,11 @@
  * says so loudly where there is none, and counts as skipped.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { CLB, freePortBase, processesMatching } from './processes.ts';
+import { CLB, freePortBase, killAndRemove, processesMatching } from './processes.ts';
 import { HAS_TMUX, Tmux } from './tmux.ts';
 
 if (!HAS_TMUX) console.error('SKIPPED: the terminal test needs tmux (apt-get install tmux)');
@@ -29,6 +29,8 @@ describe('in a terminal', { skip: HAS_TMUX ? false : 'no tmux', timeout: 400_000
     tmux = new Tmux('terminal', {
       PATH: `${folder}:${process.env['PATH'] ?? ''}`,
       HOME: folder,
+      // A shell that is ended would write its history into the folder while it is removed.
+      HISTFILE: '/dev/null',
       TERM: 'xterm-256color',
       LANG: 'C.UTF-8',
       CLB_SERVERS: [2, 4, 5].map((offset) => `127.0.0.1:${at(offset)}`).join(','),
@@ -42,10 +44,9 @@ describe('in a terminal', { skip: HAS_TMUX ? false : 'no tmux', timeout: 400_000
     tmux.type('shell', `cd ${folder}; PS1='$ '`, 'Enter');
     await tmux.shows('up', /CLB is running: server\d is the master, term \d+$/m, 120_000);
   });
-  after(() => {
+  after(async () => {
     tmux.end();
-    for (const pid of processesMatching((line) => line.includes(data))) process.kill(pid, 'SIGKILL');
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    await killAndRemove(folder);
   });
 
   /** Runs a line in the shell and waits for the exit code it ends with; gives back what it printed. */

@@ -5,12 +5,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { TaskView } from '../../src/api/tasks.ts';
-import { CLB, eventually, freePortBase, processesMatching } from './processes.ts';
+import { CLB, eventually, freePortBase, killAndRemove, processesMatching } from './processes.ts';
 
 describe('the original README, walked through', { timeout: 400_000 }, () => {
   let folder: string;
@@ -40,10 +40,7 @@ describe('the original README, walked through', { timeout: 400_000 }, () => {
       return nodes?.filter((node) => node.status === 'ready').length === 4;
     });
   });
-  after(() => {
-    if (up.exitCode === null) up.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  });
+  after(() => killAndRemove(folder));
 
   it('every address of the table answers', async () => {
     assert.match(await text(1, '/'), /<html/i);
