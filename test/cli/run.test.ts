@@ -26,6 +26,18 @@ describe('submit', () => {
     assert.equal(cluster.task(stdin.stdout.trim()).script, 'echo ü');
   });
 
+  it('says how to send a file that was given as a command', async () => {
+    const { clb } = await fakeApi();
+    const script = join(tempFolder(), 'job.py');
+    writeFileSync(script, 'print(1)\n');
+    const { code, stderr } = await clb('submit', script);
+    assert.equal(code, 0);
+    assert.ok(
+      stderr.startsWith(`clb: ${script} is a file here, and nodes don't have it: -f ${script} sends it`),
+      stderr,
+    );
+  });
+
   it('with the same key twice makes one task', async () => {
     const { cluster, clb } = await fakeApi();
     const args = ['submit', '-q', '--idempotency-key', 'k', '--', 'true'];

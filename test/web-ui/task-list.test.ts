@@ -1,5 +1,6 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
+import type { AttemptView } from '../../src/api/tasks.ts';
 import * as lists from '../../src/web/ui/src/model/task-list.ts';
 import type { TaskChange, TaskList } from '../../src/web/ui/src/model/task-list.ts';
 import { ROW_TEXT_CHARS_MAX, lacksBulk, resultPreview, toRow } from '../../src/web/ui/src/model/task-row.ts';
@@ -126,10 +127,38 @@ describe('a row', () => {
     assert.match(row.result?.streams?.stderr.text ?? '', /last$/);
   });
 
-  it('tells the result in one line: the output, or the last words of an error', () => {
-    assert.equal(resultPreview(0, '\n7\n8\n', 'warning'), '7');
-    assert.equal(resultPreview(1, 'half\n', 'Traceback\nValueError: no rows\n'), 'ValueError: no rows');
-    assert.equal(resultPreview(1, 'half\n', ''), 'half');
-    assert.equal(resultPreview(0, '', ' \n'), '');
+  it('tells the result in one line: the output, the last words of an error, or why it ended', () => {
+    const told = (
+      exitCode: number | null,
+      stdout: string,
+      stderr: string,
+      reason: string | null = null,
+    ): string => resultPreview({ exitCode, stdout, stderr }, reason);
+    assert.equal(told(0, '\n7\n8\n', 'warning'), '7');
+    assert.equal(
+      told(1, 'half\n', 'Traceback\nValueError: no rows\n', 'said elsewhere'),
+      'ValueError: no rows',
+    );
+    assert.equal(told(1, 'half\n', ''), 'half');
+    assert.equal(told(0, '', ' \n'), '');
+    assert.equal(told(null, '', '', 'ruby not found on server2'), 'ruby not found on server2');
+  });
+
+  it('knows why its latest attempt ended', () => {
+    const attempt = (number: number, reason: string | null): AttemptView => ({
+      number,
+      node: 'server2',
+      assignedAt: '2027-01-15T08:00:01.000Z',
+      startedAt: null,
+      finishedAt: '2027-01-15T08:00:02.000Z',
+      outcome: 'failed',
+      exitCode: null,
+      signal: null,
+      reason,
+      placement: null,
+    });
+    const row = toRow(task(1, { attempts: [attempt(1, 'first'), attempt(2, 'ruby not found')] }));
+    assert.equal(row.reason, 'ruby not found');
+    assert.equal(toRow(task(2)).reason, null);
   });
 });

@@ -5,6 +5,7 @@ import { onRun, type Context } from '../context.ts';
 import { exitCodeOfTask } from '../exit-code.ts';
 import { interruptible } from '../interrupt.ts';
 import { streamTask } from '../live-output.ts';
+import { scriptHint } from '../script-hint.ts';
 import { submitBatch, type BatchFlags } from '../submit-batch.ts';
 import { addTaskOptions, resolveAfter, taskRequest, type TaskFlags } from '../task-flags.ts';
 import type { Terminal } from '../terminal.ts';
@@ -42,7 +43,7 @@ Many at once (every line a task; the other flags hold for all of them):
       const all = (): Promise<number> => submitBatch(context, { ...flags, batch }, command.args);
       return flags.wait === true ? asTaskRunner(all) : all();
     }
-    const request = taskRequest(flags, command.args);
+    const request = taskOf(context, flags, command.args);
     if (flags.wait === true) return asTaskRunner(() => submitAndWait(context, flags, request));
     const task = await submitOnce(context, flags, request);
     context.terminal.object(task, task.id, () => {
@@ -72,12 +73,19 @@ Exit codes: the task's own; 124 timed out, 128+N ended by signal N, 130 canceled
     );
   onRun(run, async (context, command) => {
     const flags = command.opts<TaskFlags>();
-    const request = taskRequest(flags, command.args);
+    const request = taskOf(context, flags, command.args);
     return asTaskRunner(() => {
       if (context.terminal.format === 'table') return runStreaming(context, flags, request);
       return submitAndWait(context, flags, request);
     });
   });
+}
+
+function taskOf(context: Context, flags: TaskFlags, words: readonly string[]): TaskRequest {
+  const request = taskRequest(flags, words);
+  const hint = scriptHint(words);
+  if (hint !== null) context.terminal.note(hint);
+  return request;
 }
 
 async function submitOnce(

@@ -1,4 +1,4 @@
-import type { TaskStatus, TaskSummary, TaskView } from '../../../../api/tasks.ts';
+import type { TaskResult, TaskStatus, TaskSummary, TaskView } from '../../../../api/tasks.ts';
 import { joinCommand } from './command-line.ts';
 import { expectedMs } from './payload.ts';
 
@@ -22,6 +22,8 @@ export interface TaskRow {
   /** Node of the latest attempt. */
   readonly node: string | null;
   readonly attempts: number;
+  /** Why the latest attempt ended as it did, where its exit code does not tell. */
+  readonly reason: string | null;
   /** null: the list came without scripts, and the task itself has not been fetched yet. */
   readonly payload: ClippedText | null;
   /** Known only for payloads of the generator. */
@@ -68,6 +70,7 @@ export function toRow(task: TaskSummary | TaskView): TaskRow {
     finishedAt: task.finishedAt,
     node: task.attempts.at(-1)?.node ?? null,
     attempts: task.attempts.length,
+    reason: task.attempts.at(-1)?.reason ?? null,
     payload: payloadOf(task),
     expectedMs: isWhole(task) && task.script !== null ? expectedMs(task.script) : null,
     result: resultOf(task),
@@ -106,10 +109,13 @@ export function lacksBulk(row: TaskRow): boolean {
   return row.payload === null || (row.result !== null && row.result.streams === null);
 }
 
-/** One line that tells the result: the first of stdout, or, where it went wrong, the last of stderr. */
-export function resultPreview(exitCode: number | null, stdout: string, stderr: string): string {
+/** One line that tells the result: the first of stdout, or, where it went wrong, the last of stderr; else why it ended. */
+export function resultPreview(
+  { exitCode, stdout, stderr }: Pick<TaskResult, 'exitCode' | 'stdout' | 'stderr'>,
+  reason: string | null,
+): string {
   const hasText = (line: string): boolean => line.trim() !== '';
   const out = stdout.split('\n').find(hasText) ?? '';
   const err = stderr.split('\n').findLast(hasText) ?? '';
-  return (exitCode === 0 ? out || err : err || out).trimEnd();
+  return (exitCode === 0 ? out || err : err || out || (reason ?? '')).trimEnd();
 }

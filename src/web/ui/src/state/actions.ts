@@ -303,7 +303,7 @@ export class Actions {
     if (!isFinal(task.status)) return;
     this.#watched.delete(task.id);
     const { result } = task;
-    const told = result === null ? '' : `: ${resultPreview(result.exitCode, result.stdout, result.stderr)}`;
+    const told = result === null ? '' : `: ${resultPreview(result, task.attempts.at(-1)?.reason ?? null)}`;
     const announcement = `Payload ${shortId(task.id)} ${STATUS_BADGES[task.status].label.toLowerCase()}${told}`;
     this.#options.store.set({ announcement });
   }

@@ -162,7 +162,8 @@ function ResultCell({ row }: { readonly row: TaskRow }): VNode {
     );
   }
   const { stdout, stderr } = result.streams;
-  const preview = resultPreview(result.exitCode, stdout.text, stderr.text);
+  const { exitCode } = result;
+  const preview = resultPreview({ exitCode, stdout: stdout.text, stderr: stderr.text }, row.reason);
   return (
     <span class="result-line">
       <ExitMark result={result} />
