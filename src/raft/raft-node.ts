@@ -3,8 +3,6 @@
  * is in node/, and comes back here as an input. Nothing here awaits between an input and its effects.
  */
 import type { Consensus, ProposeResult, ReadBarrierResult, RoleChange } from './consensus.ts';
-import { withAddresses } from './core/configuration.ts';
-import { sameConfiguration } from './core/membership.ts';
 import { RaftCore } from './core/raft-core.ts';
 import type {
   Configuration,
@@ -20,7 +18,10 @@ import type {
   SnapshotMeta,
   Term,
 } from './core/types.ts';
+import { ConfigurationNews } from './node/configuration-news.ts';
+import type { ConfigurationListener } from './node/configuration-news.ts';
 import { DiskWatch } from './node/disk-watch.ts';
+import { LeadershipTransfers } from './node/leadership-transfers.ts';
 import { MembershipChanges } from './node/membership-changes.ts';
 import type { AddMember, MembershipResult } from './node/membership-changes.ts';
 import { createParts } from './node/parts.ts';
@@ -38,8 +39,6 @@ import type { ChunkTotals } from './storage/raft-storage.ts';
 import { FolderReplacedError } from './storage/storage-errors.ts';
 import { PROTOCOL_VERSIONS } from './transport/versions.ts';
 
-type ConfigurationListener = (config: Configuration, isCommitted: boolean) => void;
-
 type Life = 'new' | 'running' | 'over';
 
 export class RaftNode<Result> implements Consensus<Result> {
@@ -50,7 +49,6 @@ export class RaftNode<Result> implements Consensus<Result> {
   readonly #storage: KvRaftStorage;
   readonly #parts: Parts<Result>;
   readonly #diskWatch: DiskWatch | null;
-  readonly #roleListeners = new Set<(change: RoleChange) => void>();
   #life: Life = 'new';
   readonly #inputs: Input[] = [];
   #isStepping = false;
@@ -59,13 +57,10 @@ export class RaftNode<Result> implements Consensus<Result> {
   #appliedTerm: Term;
   /** Between the write that puts a received snapshot in force and the state machine having it. */
   #isInstalling = false;
-  /** What the transport and the listeners were last told of who takes part. */
-  #told: { readonly config: Configuration; readonly isCommitted: boolean } | null = null;
+  readonly #leadership: LeadershipTransfers;
   readonly #membership: MembershipChanges;
+  readonly #news: ConfigurationNews;
   readonly #folders: PeerFolders;
-  /** The term in which the addresses were looked after. */
-  #addressedTerm = 0;
-  readonly #configListeners = new Set<ConfigurationListener>();
   #ending: Promise<void> | null = null;
   /** The commit index when followers were last told. */
   #toldCommit = 0;
@@ -91,7 +86,24 @@ export class RaftNode<Result> implements Consensus<Result> {
         fail: (error) => this.#fail(error),
       },
     );
+    this.#leadership = new LeadershipTransfers({
+      timers: options.timers,
+      transferMs: this.#settings.transferMs,
+      isRunning: () => this.#life === 'running',
+      status: () => this.#core.status(),
+      input: (input) => this.#input(input),
+    });
     this.#membership = this.#createMembership();
+    this.#news = new ConfigurationNews({
+      self: options.id,
+      core: this.#core,
+      transport: options.transport,
+      log: options.log,
+      addresses: options.addresses,
+      isRunning: () => this.#life === 'running',
+      propose: (config) => this.proposeConfig(config),
+      onRemoved: options.onRemoved,
+    });
     const { flusher } = this.#parts;
     this.#folders = new PeerFolders({ storage, flusher, members: () => this.#core.configuration });
     this.#diskWatch = options.diskFreeBytes === undefined ? null : this.#watchDisk(options.diskFreeBytes);
@@ -134,7 +146,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     transport.folderOf = (peer) => this.#folders.of(peer);
     transport.onFolder = (peer, folder) => this.#folders.isKnownOrNew(peer, folder);
     transport.onFolderRefused = (by) => this.#fail(new FolderReplacedError(this.#options.id, by));
-    this.#tellConfiguration();
+    this.#news.tell();
     transport.start();
     this.#parts.ticker.start();
     this.#diskWatch?.start();
@@ -195,25 +207,13 @@ export class RaftNode<Result> implements Consensus<Result> {
   }
 
   /** Asks the leader (only it obeys) to hand over to `to`. Resolves true once `to` is known to lead. */
-  async transferLeadership(to: NodeId): Promise<boolean> {
-    if (this.#life !== 'running' || this.#core.status().role !== 'leader') return false;
-    this.#input({ kind: 'transferLeadership', to });
-    await this.#until((change) => change.role !== 'leader' && change.leader !== null);
-    return this.#core.status().leader === to;
+  transferLeadership(to: NodeId): Promise<boolean> {
+    return this.#leadership.transfer(to);
   }
 
   /** If it leads: asks the most complete voter to take over, and waits a bounded time for it. */
-  async handOver(): Promise<void> {
-    const { role, peers, config } = this.#core.status();
-    if (this.#life !== 'running' || role !== 'leader') return;
-    const candidates = [...peers].filter(
-      ([id, peer]) => config.voters.includes(id) && peer.state === 'replicate',
-    );
-    candidates.sort(([, a], [, b]) => b.matchIndex - a.matchIndex);
-    const successor = candidates[0]?.[0];
-    if (successor === undefined) return;
-    this.#input({ kind: 'transferLeadership', to: successor });
-    await this.#until((change) => change.role !== 'leader');
+  handOver(): Promise<void> {
+    return this.#leadership.handOver();
   }
 
   /** Takes a snapshot now. @returns null if it could not be finished (one from the leader came, or the node ended) */
@@ -273,14 +273,12 @@ export class RaftNode<Result> implements Consensus<Result> {
   }
 
   onRoleChanged(listener: (change: RoleChange) => void): () => void {
-    this.#roleListeners.add(listener);
-    return () => this.#roleListeners.delete(listener);
+    return this.#leadership.onRoleChanged(listener);
   }
 
   /** Called when another configuration is in force, and again when it is committed; returns the unsubscriber. */
   onConfigured(listener: ConfigurationListener): () => void {
-    this.#configListeners.add(listener);
-    return () => this.#configListeners.delete(listener);
+    return this.#news.onConfigured(listener);
   }
 
   /** Why a proposal of so many bytes can't even be put to the core. */
@@ -305,25 +303,6 @@ export class RaftNode<Result> implements Consensus<Result> {
       silentMs: (member) => transport.lastContactMs().get(member) ?? null,
       propose: (config) => this.proposeConfig(config),
       probe: (member, address) => transport.probe?.(member, address) ?? Promise.resolve(null),
-    });
-  }
-
-  /**
-   * A new leader, once nothing of earlier terms can follow, writes the addresses it was started with into the configuration
-   * where that has none yet (stored by a version that kept none) or others (the servers were moved).
-   */
-  #keepAddresses(): void {
-    const { addresses } = this.#options;
-    if (addresses === undefined || this.#core.role !== 'leader') return;
-    const term = this.#core.currentTerm;
-    if (this.#appliedTerm !== term || this.#addressedTerm === term) return;
-    this.#addressedTerm = term;
-    const config = this.#core.configuration;
-    const wanted = withAddresses(config, addresses);
-    if (sameConfiguration(config, wanted)) return;
-    void this.proposeConfig(wanted).then((result) => {
-      if (result.kind === 'applied')
-        this.#options.log.info('raft: the addresses of the servers are written down');
     });
   }
 
@@ -398,20 +377,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     } finally {
       this.#isStepping = false;
     }
-    this.#tellConfiguration();
-  }
-
-  /** Who takes part has changed, or can't be taken back any more. */
-  #tellConfiguration(): void {
-    const { configuration: config, isConfigurationCommitted: isCommitted } = this.#core;
-    const told = this.#told;
-    if (this.#life !== 'running' || (told?.config === config && told.isCommitted === isCommitted)) return;
-    this.#told = { config, isCommitted };
-    this.#options.transport.configured?.(config, isCommitted);
-    for (const listener of [...this.#configListeners]) listener(config, isCommitted);
-    if (isCommitted && config.removed?.includes(this.#options.id) === true) {
-      this.#options.onRemoved?.(this.#options.id);
-    }
+    this.#news.tell();
   }
 
   #perform(effect: Effect): void {
@@ -460,7 +426,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     this.#options.log.info(
       `raft: ${change.role} in term ${change.term}, leader ${change.leader ?? 'unknown'}`,
     );
-    for (const listener of [...this.#roleListeners]) listener(change);
+    this.#leadership.roleChanged(change);
   }
 
   #applied(through: LogIndex, entries: number, bytes: number): void {
@@ -469,7 +435,7 @@ export class RaftNode<Result> implements Consensus<Result> {
     const isSnapshotDue = this.#parts.snapshots.applied(entries, bytes);
     this.#input({ kind: 'applied', index: through });
     if (isSnapshotDue) void this.takeSnapshot();
-    this.#keepAddresses();
+    this.#news.keepAddresses(this.#appliedTerm);
   }
 
   /** Puts a received snapshot in force. @returns false if it is not newer than what is committed here by now */
@@ -489,21 +455,6 @@ export class RaftNode<Result> implements Consensus<Result> {
     this.#parts.barriers.applied(meta.index);
     this.#isInstalling = false;
     return true;
-  }
-
-  /** Resolves when a change of role fulfils `condition`, or after `transferMs`. */
-  #until(condition: (change: RoleChange) => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const settle = (): void => {
-        cancel();
-        unsubscribe();
-        resolve();
-      };
-      const cancel = this.#options.timers.after(this.#settings.transferMs, settle);
-      const unsubscribe = this.onRoleChanged((change) => {
-        if (condition(change)) settle();
-      });
-    });
   }
 
   #fail(error: unknown): void {
