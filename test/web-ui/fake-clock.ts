@@ -17,6 +17,11 @@ export class FakeClock implements Clock {
     };
   }
 
+  /** As when somebody sets the clock of the machine. */
+  putBack(ms: number): void {
+    this.#nowMs -= ms;
+  }
+
   get waiting(): number {
     return this.#timers.length;
   }

@@ -101,6 +101,26 @@ describe('the list of tasks', () => {
     assert.equal(list.nextCursor, 'b');
   });
 
+  it('begins anew where new tasks alone have made it long, unless somebody looks at the older rows', () => {
+    const grow = (list: TaskList, seen: readonly number[] = []): TaskList => {
+      let grown = list;
+      for (let newest = 60; newest <= 60 + lists.GROWN_ROWS_MAX; newest += 10) {
+        const fresh = page(newest, newest - 49, { nextCursor: `after ${newest - 49}` });
+        grown = lists.withFirstPage(grown, fresh, false);
+        grown = lists.withoutPushedDown(grown, fresh, (id) => seen.some((number) => id === task(number).id));
+      }
+      return grown;
+    };
+    const first = loaded(50, 1, 'after 1');
+    const long = grow(first);
+    assert.ok(long.rows.length <= lists.GROWN_ROWS_MAX, String(long.rows.length));
+    assert.equal(long.full, false);
+    assert.ok(long.nextCursor === `after ${numbers(long).at(-1) ?? ''}` || numbers(long).at(-1) === 1);
+    assert.equal(numbers(grow(first, [3])).at(-1), 1, 'row 3 is looked at');
+    const asked = lists.withOlderPage(first, page(0, 0), false);
+    assert.ok(grow(asked).rows.length > lists.GROWN_ROWS_MAX, 'somebody asked for older ones');
+  });
+
   it(`keeps ${String(lists.ROWS_MAX)} rows at most, and says so`, () => {
     let list = loaded(1_000, 951, 'a');
     for (let newest = 950; newest > 400; newest -= 50) {

@@ -1,4 +1,4 @@
-import { render } from 'preact';
+import { options, render } from 'preact';
 import { systemClock } from './model/clock.ts';
 import { keptPart, parseDraft } from './model/draft.ts';
 import type { Draft } from './model/draft.ts';
@@ -16,6 +16,7 @@ import { LogWatch } from './state/log-watch.ts';
 import { Scenarios } from './state/scenarios.ts';
 import { Store } from './state/store.ts';
 import { Root } from './view/app.tsx';
+import { DrawBeat } from './view/draw-beat.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/layout.css';
@@ -43,6 +44,16 @@ const KEPT_UNDER = 'clb.draft';
 interface Kept {
   readonly draft: Draft | null;
   readonly pending: PendingSend | null;
+}
+
+/** What a person does, and wants to see the effect of. */
+const TOUCHES = ['keydown', 'pointerdown', 'click', 'input', 'change', 'submit', 'hashchange'] as const;
+
+/** Has the page drawn in beats while others change what it shows, at once where it is used. */
+function keepBeat(): void {
+  const beat = new DrawBeat({ clock: systemClock, soon: (draw) => queueMicrotask(draw) });
+  options.debounceRendering = (draw) => beat.request(draw);
+  for (const type of TOUCHES) addEventListener(type, () => beat.touched(), { capture: true });
 }
 
 /** What stood in the form before a reload, and the key of a send whose outcome is open. */
@@ -103,6 +114,7 @@ function start(root: HTMLElement): void {
     scenarios: new Scenarios({ store, api, clock: systemClock, randomBytes }),
     bulk: new Bulk(store, api),
   };
+  keepBeat();
   render(<Root app={app} />, root);
   live.start();
   stopWhileHidden(live, store);

@@ -6,6 +6,8 @@ import type { TaskRow } from './task-row.ts';
 /** Rows the page keeps at most; older ones are reached by filter, search or the command line. */
 export const ROWS_MAX = 500;
 export const PAGE_ROWS = 50;
+/** A list that grew beyond this by itself, and not because somebody asked for older rows, begins anew with its first page. */
+export const GROWN_ROWS_MAX = 150;
 /** Rows of a page of the table, which does not grow: older ones are on the next. */
 export const TABLE_ROWS = 100;
 
@@ -38,6 +40,8 @@ export interface TaskList {
   readonly nextCursor: string | null;
   /** Older tasks exist that this page does not keep. */
   readonly full: boolean;
+  /** Somebody asked for older rows than those of the first page. */
+  readonly hasOlder: boolean;
   readonly counts: Counts;
   readonly loaded: boolean;
   /** The last answer came from a server that could not ask a majority. */
@@ -49,7 +53,10 @@ export function emptyList(
   counts: Counts = {},
   pageRows = PAGE_ROWS,
 ): TaskList {
-  return { filter, pageRows, rows: [], nextCursor: null, full: false, counts, loaded: false, stale: false };
+  return {
+    ...{ filter, pageRows, rows: [], nextCursor: null, full: false, hasOlder: false },
+    ...{ counts, loaded: false, stale: false },
+  };
 }
 
 /** The table shows one page, the list under the form grows. */
@@ -93,11 +100,26 @@ export function withFirstPage(list: TaskList, page: ListPage, stale: boolean): T
   return { ...base, ...capped(base, [...fresh, ...tail]) };
 }
 
+/**
+ * Right after {@link withFirstPage}: without the rows below that page where they are only the older ones that new tasks have
+ * pushed down, and very many by now. `isSeen`: rows that somebody looks at stay.
+ */
+export function withoutPushedDown(list: TaskList, page: ListPage, isSeen: (id: string) => boolean): TaskList {
+  if (list.hasOlder || list.rows.length <= GROWN_ROWS_MAX) return list;
+  const below = list.rows.slice(page.tasks.length);
+  if (below.some(({ id }) => isSeen(id))) return list;
+  const rows = list.rows.slice(0, page.tasks.length);
+  return { ...list, rows, full: false, nextCursor: page.nextCursor };
+}
+
 /** Adds the page that follows the last row ("load more"). */
 export function withOlderPage(list: TaskList, page: ListPage, stale: boolean): TaskList {
   const known = new Set(list.rows.map((row) => row.id));
   const older = page.tasks.filter((task) => !known.has(task.id)).map((task) => toRow(task));
-  const base: TaskList = { ...list, counts: page.counts, stale, nextCursor: page.nextCursor };
+  const base: TaskList = {
+    ...list,
+    ...{ counts: page.counts, stale, nextCursor: page.nextCursor, hasOlder: true },
+  };
   return { ...base, ...capped(base, [...list.rows, ...older]) };
 }
 

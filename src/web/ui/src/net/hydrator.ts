@@ -55,6 +55,10 @@ export class Hydrator {
     this.#inView.delete(id);
   }
 
+  isInView(id: string): boolean {
+    return this.#inView.has(id);
+  }
+
   /** To be called when rows have changed. Begins what may begin now, and plans the rest. */
   check(): void {
     if (this.#started && this.#cancel === null) this.#plan(0);

@@ -4,7 +4,14 @@ import type { Clock } from '../model/clock.ts';
 import { withSample } from '../model/history.ts';
 import { withLeader, withNodes } from '../model/node-board.ts';
 import { isFinal } from '../model/status.ts';
-import { isPaged, withCounts, withEvent, withFirstPage, withTask } from '../model/task-list.ts';
+import {
+  isPaged,
+  withCounts,
+  withEvent,
+  withFirstPage,
+  withoutPushedDown,
+  withTask,
+} from '../model/task-list.ts';
 import type { TaskChange } from '../model/task-list.ts';
 import { lacksBulk } from '../model/task-row.ts';
 import { unreachable } from '../model/unreachable.ts';
@@ -277,7 +284,11 @@ export class Live {
     const afterGap = this.#afterGap;
     this.#afterGap = false;
     if (afterGap) this.#stall.settle();
-    store.update((state) => ({ ...state, list: withFirstPage(state.list, page.value, page.stale) }));
+    const isSeen = (id: string): boolean => this.rows.isInView(id);
+    store.update((state) => {
+      const list = withFirstPage(state.list, page.value, page.stale);
+      return { ...state, list: withoutPushedDown(list, page.value, isSeen) };
+    });
     this.rows.check();
     const inPage = new Set(page.value.tasks.map((task) => task.id));
     // Rows further down: those that are known to have changed and, where events were missed, those that still can.

@@ -9,7 +9,7 @@ import type { Tone } from '../model/status.ts';
 import { unreachable } from '../model/unreachable.ts';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
-import { ToneDot } from './small.tsx';
+import { ToneDot, filledTo } from './small.tsx';
 import { ViewTitle } from './view-title.tsx';
 
 /** Cards drawn before "show all": a thousand workers would bury the page. */
@@ -166,7 +166,7 @@ function Meter({
         aria-valuenow={Math.round(filled)}
         aria-valuetext={value === null ? 'unknown' : percent(value)}
       >
-        <span class={`meter-fill meter-${level}`} style={{ width: `${filled.toFixed(1)}%` }} />
+        <span class={`meter-fill meter-${level}`} style={filledTo(filled)} />
       </span>
     </div>
   );
@@ -189,10 +189,7 @@ function Slots({ running, slots }: { readonly running: number; readonly slots: n
         </span>
       ) : (
         <span class="meter" aria-hidden="true">
-          <span
-            class="meter-fill meter-normal"
-            style={{ width: `${((100 * running) / slots).toFixed(1)}%` }}
-          />
+          <span class="meter-fill meter-normal" style={filledTo((100 * running) / slots)} />
         </span>
       )}
     </div>

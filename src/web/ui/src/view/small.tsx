@@ -41,6 +41,14 @@ export function Elapsed({ sinceIso }: { readonly sinceIso: string }): VNode {
   return <span>{elapsed(now - (parseTime(sinceIso) ?? now))}</span>;
 }
 
+/**
+ * How far a bar is filled: it is as long as its track, which cuts it off, and pushed out to the left. A change of its width would
+ * have the browser lay out the page anew in every frame of the transition.
+ */
+export function filledTo(percent: number): { readonly transform: string } {
+  return { transform: `translateX(${(percent - 100).toFixed(1)}%)` };
+}
+
 /** A thin bar that fills while a payload of known length runs. */
 export function Progress({
   sinceIso,
@@ -53,7 +61,7 @@ export function Progress({
   const done = Math.min(1, Math.max(0, (now - (parseTime(sinceIso) ?? now)) / expectedMs));
   return (
     <span class="progress" aria-hidden="true">
-      <span class="progress-fill" style={{ width: `${(done * 100).toFixed(1)}%` }} />
+      <span class="progress-fill" style={filledTo(done * 100)} />
     </span>
   );
 }
