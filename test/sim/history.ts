@@ -419,19 +419,24 @@ function textOf({ voters, learners, removed = [], addresses = {} }: Configuratio
   return [voters.join(), learners.join(), removed.join(), places.sort().join()].join(';');
 }
 
-const hashes = new WeakMap<Entry, number>();
+/** Shorter payloads are hashed here: a call of crc32 costs more than that. */
+const SHORT_BYTES = 96;
 
-/** Of kind and content. Entries are never changed, so each is hashed once. */
+/** Of kind and content. */
 function hashEntry(entry: Entry): number {
-  let hash = hashes.get(entry);
-  if (hash === undefined) {
-    hash =
-      entry.kind === 'command'
-        ? crc32(entry.payload)
-        : entry.kind === 'noop'
-          ? 2
-          : crc32(textOf(entry.config), 3);
-    hashes.set(entry, hash);
+  switch (entry.kind) {
+    case 'command':
+      return entry.payload.byteLength <= SHORT_BYTES ? shortHash(entry.payload) : crc32(entry.payload);
+    case 'noop':
+      return 2;
+    case 'config':
+      return crc32(textOf(entry.config), 3);
   }
-  return hash;
+}
+
+/** FNV-1a. */
+function shortHash(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < bytes.length; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  return hash >>> 0;
 }

@@ -4,9 +4,9 @@ import { KIND_NAMES } from './seed-order.ts';
 import { runSeeds } from './seed-pool.ts';
 
 const VOTERS = 3;
-/** The first seeds are not counted: the compiler is still at work on the code. */
-const WARM_UP_SEEDS: Readonly<Record<KindName, number>> = { core: 40, node: 20, tasks: 10 };
-const SEEDS: Readonly<Record<KindName, number>> = { core: 200, node: 80, tasks: 30 };
+/** The first seeds are not counted: the compiler is still at work on the code. A run of thousands goes at the pace after that. */
+const WARM_UP_SEEDS: Readonly<Record<KindName, number>> = { core: 400, node: 400, tasks: 100 };
+const SEEDS: Readonly<Record<KindName, number>> = { core: 600, node: 400, tasks: 200 };
 const IDLE_MS = 600_000;
 
 async function speedOf(kind: KindName, idleMs: number | null): Promise<number> {
