@@ -105,9 +105,9 @@ function finder({ commands, options }: Completions): string {
     return `    "${path}") echo ${list}${print === null ? '' : `; case "$cur" in -*) ;; *) ${print} ;; esac`} ;;`;
   });
   return `# Prints what may stand at the cursor; fails where the shell knows better (files).
-# Arguments: the word at the cursor, the one before it, all before it.
+# Arguments: the word at the cursor, the one before it, all before it. (Not "path": in zsh that is PATH.)
 _clb_words() {
-  local cur="$1" prev="$2" path="" word
+  local cur="$1" prev="$2" at="" word
   shift 2
   case "$prev" in
 ${values.join('\n')}
@@ -117,11 +117,11 @@ ${values.join('\n')}
       --) return 1 ;;
       -*) continue ;;
     esac
-    case "\${path:+$path }$word" in
-      ${paths.join('|')}) path="\${path:+$path }$word" ;;
+    case "\${at:+$at }$word" in
+      ${paths.join('|')}) at="\${at:+$at }$word" ;;
     esac
   done
-  case "$path" in
+  case "$at" in
 ${follow.join('\n')}
   esac
 }
@@ -165,18 +165,12 @@ function fishScript({ commands, options }: Completions): string {
           : word.startsWith('-')
             ? `-s ${word.slice(1)}`
             : `-f -a ${word}`;
-        return `complete -c clb ${when} ${name} -d ${fishText(text)}`;
+        const option = options.find(({ flags }) => flags.includes(word));
+        const value = option === undefined ? '' : ` ${fishValue(option.value)}`;
+        return `complete -c clb ${when} ${name}${value} -d ${fishText(text)}`;
       }),
       ...(print === null ? [] : [`complete -c clb ${when} -f -a '(${fishCommand(print)})'`]),
     ];
-  });
-  const values = options.flatMap(({ flags, value }) => {
-    const names = flags.map((flag) =>
-      flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`,
-    );
-    const print = printer(value);
-    if (value.kind === 'files') return [`complete -c clb ${names.join(' ')} -r -F`];
-    return [`complete -c clb ${names.join(' ')} -x${print === null ? '' : ` -a '(${fishCommand(print)})'`}`];
   });
   const paths = commands.filter(({ path }) => path !== '').map(({ path }) => `"${path}"`);
   return `# fish completion of clb:  clb completion fish | source
@@ -187,10 +181,17 @@ function __clb_at
     string match -q -- '-*' $word; and continue
     contains -- (string join ' ' $path $word) ${paths.join(' ')}; and set -a path $word
   end
-  test (string join ' ' -- $path) = "$argv[1]"
+  test "$path" = "$argv[1]"
 end
-${[...lines, ...values].join('\n')}
+${lines.join('\n')}
 `;
+}
+
+/** What follows an option. */
+function fishValue(value: Values): string {
+  const print = printer(value);
+  if (value.kind === 'files') return '-r -F';
+  return print === null ? '-x' : `-x -a '(${fishCommand(print)})'`;
 }
 
 function fishText(text: string): string {

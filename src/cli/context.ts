@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander';
 import type { Clb } from '../sdk/client.ts';
 import type { ReadOptions } from '../sdk/options.ts';
 import { NoServerError } from '../sdk/errors.ts';
-import { usageError } from './exit-code.ts';
+import { CliError, EXIT, usageError } from './exit-code.ts';
 import { collectList } from './flags.ts';
 import { Terminal, wantsColor, type Format } from './terminal.ts';
 
@@ -51,8 +51,20 @@ export function onRun(
   run: (context: Context, command: Command) => Promise<number | undefined>,
 ): void {
   command.action(async () => {
-    process.exitCode = (await run(contextOf(command), command)) ?? 0;
+    try {
+      process.exitCode = (await run(contextOf(command), command)) ?? 0;
+    } catch (error) {
+      if (!(error instanceof CliError) || error.exitCode !== EXIT.usage) throw error;
+      throw new CliError(EXIT.usage, `${error.message}\nSee \`${wordsOf(command)} --help\`.`, {
+        cause: error,
+      });
+    }
   });
+}
+
+/** What is typed to get to it: `clb raft log`. */
+function wordsOf(command: Command): string {
+  return command.parent === null ? command.name() : `${wordsOf(command.parent)} ${command.name()}`;
 }
 
 function contextOf(command: Command): Context {

@@ -33,7 +33,6 @@ export function buildProgram(
     .version(version, '-V, --version', 'print the version')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(withShortArgument(text)) })
-    .showHelpAfterError('See `clb COMMAND --help`.')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
@@ -75,11 +74,18 @@ task's own code; 124 timed out, 128+N ended by signal N, 130 canceled or Ctrl-C,
   addDatabase(program, loadNodeRuntime);
   program.commandsGroup('Shell:');
   addCompletion(program);
+  pointToHelp(program, 'clb');
   program.hook('preAction', (_program, command) => {
     const problem = isNodeCommand(command.name()) ? nodeProblem(platform) : null;
     if (problem !== null) throw usageError(`clb ${command.name()}: ${problem}`);
   });
   return program;
+}
+
+/** A wrong use of a command ends with where to read about that command. */
+function pointToHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`See \`${words} --help\`.`);
+  for (const sub of command.commands) pointToHelp(sub, `${words} ${sub.name()}`);
 }
 
 const ARGUMENT_CHARS_MAX = 60;

@@ -1,5 +1,7 @@
 /** What the commands have in common that end with a task's own exit code. */
 import type { TaskView } from '../api/tasks.ts';
+import type { Clb } from '../sdk/client.ts';
+import { NoServerError } from '../sdk/errors.ts';
 import type { Context } from './context.ts';
 import { CliError, exitCodeOfError, explain } from './exit-code.ts';
 import { taskExit } from './format.ts';
@@ -11,6 +13,18 @@ export async function asTaskRunner<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     throw new CliError(exitCodeOfError(error, true), explain(error).join('\n'), { cause: error });
+  }
+}
+
+/**
+ * To be called before a wait that outlasts outages: that patience is for a cluster that was there, not for an address at which
+ * nobody listens. What else is wrong, the wait itself will tell. @throws NoServerError
+ */
+export async function askOnce(clb: Clb, id: string, signal: AbortSignal): Promise<void> {
+  try {
+    await clb.get(id, { signal });
+  } catch (error) {
+    if (error instanceof NoServerError) throw error;
   }
 }
 

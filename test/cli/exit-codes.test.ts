@@ -58,6 +58,15 @@ describe('a command against a cluster in trouble', () => {
   it('exits with 4 where nobody answers; data goes to stdout only, messages to stderr only', async () => {
     const { code, stdout, stderr } = await runCli(['tasks'], { servers: ['127.0.0.1:1'] });
     assert.deepEqual([code, stdout], [4, '']);
+    // Patience is for a cluster that was there.
+    for (const [command, expected] of [
+      ['logs', 4],
+      ['wait', 125],
+    ] as const) {
+      const ended = await runCli([command, 'abcdef12'], { servers: ['127.0.0.1:1'] });
+      assert.deepEqual([ended.code, ended.stdout], [expected, ''], command);
+      assert.match(ended.stderr, /no server answers/);
+    }
     assert.match(stderr, /^clb: no server answers\n {2}127\.0\.0\.1:1 {2}nobody listens/);
   });
 

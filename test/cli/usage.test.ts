@@ -49,6 +49,12 @@ const REFUSED: readonly (readonly [args: string[], said: RegExp])[] = [
 ];
 
 describe('a command line that makes no sense', () => {
+  it('is told where to read about that command', async () => {
+    assert.match((await parse(['submit', '--timeout', '60'])).said, /See `clb submit --help`\./);
+    assert.match((await parse(['raft', 'transfer'])).said, /See `clb raft transfer --help`\./);
+    assert.match((await parse(['submit'])).said, /nothing to run.*\nSee `clb submit --help`\./);
+  });
+
   for (const [args, expected] of REFUSED) {
     it(`clb ${args.join(' ')}: exit code 2, ${expected.source}`, async () => {
       const { code, said } = await parse(args);

@@ -7,6 +7,7 @@ import { interruptible } from '../interrupt.ts';
 import { seamText } from '../live-output.ts';
 import { Tail } from '../tail.ts';
 import { writeTo } from '../terminal.ts';
+import { askOnce } from '../waiting.ts';
 
 interface LogsFlags {
   readonly follow?: true;
@@ -39,6 +40,7 @@ Examples:
     await interruptible(
       async (signal) => {
         let offset = 0;
+        await askOnce(clb, given, signal);
         if (flags.tail !== undefined) offset = await printTail(clb, given, stream, flags.tail, signal);
         if (flags.tail !== undefined && flags.follow !== true) return;
         const chunks = clb.logs(given, {

@@ -5,7 +5,7 @@ import { exitCodeOfError, exitCodeOfTask, explain, usageError } from '../exit-co
 import { shortener, taskDuration, taskExit } from '../format.ts';
 import { interruptible } from '../interrupt.ts';
 import { readText } from '../task-flags.ts';
-import { asTaskRunner, tellEnd } from '../waiting.ts';
+import { asTaskRunner, askOnce, tellEnd } from '../waiting.ts';
 
 export function addWait(program: Command): void {
   const wait = program
@@ -50,8 +50,9 @@ async function waitForAll(context: Context, ids: readonly string[]): Promise<num
   const shorten = shortener(ids);
   const progress = ids.length > 1 ? terminal.progress('final', ids.length) : null;
   const ends = await interruptible(
-    (signal) =>
-      Promise.all(
+    async (signal) => {
+      await askOnce(clb, ids[0] ?? '', signal);
+      return Promise.all(
         ids.map(async (id): Promise<End> => {
           try {
             const task = await clb.wait(id, { signal });
@@ -65,7 +66,8 @@ async function waitForAll(context: Context, ids: readonly string[]): Promise<num
             return { kind: 'failed', exitCode: exitCodeOfError(error, true) };
           }
         }),
-      ),
+      );
+    },
     () => `detached, the tasks go on. Come back with: clb wait ${comeBackWith(ids.map(shorten))}`,
   ).finally(() => terminal.endProgress());
   if (progress !== null) terminal.note(`clb: ${progress.summary()}`);
