@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
 /** The page of a real cluster in a real Chromium, and what went wrong in it. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import type { TaskRequest, TaskView } from '../../src/api/tasks.ts';
 import { ProcessCluster } from '../cluster/processes.ts';
+import type { ProcessClusterOptions } from '../cluster/processes.ts';
 import { CHROMIUM_ARGS, chromiumPath } from '../web-ui/chromium.ts';
 
 /** undefined where there is none on this machine. */
@@ -22,6 +23,7 @@ export class ClusterPage {
   /** Errors that nobody caught, and refusals of the Content-Security-Policy. */
   readonly problems: string[] = [];
   loads = 0;
+  #held = 0;
 
   private constructor(cluster: ProcessCluster, browser: Browser, page: Page) {
     this.cluster = cluster;
@@ -36,8 +38,8 @@ export class ClusterPage {
     page.on('load', () => (this.loads += 1));
   }
 
-  static async open(): Promise<ClusterPage> {
-    const cluster = await ProcessCluster.start();
+  static async open(options: ProcessClusterOptions = {}): Promise<ClusterPage> {
+    const cluster = await ProcessCluster.start(options);
     const browser = await chromium.launch({ executablePath: CHROMIUM!, args: CHROMIUM_ARGS });
     const page = await browser.newPage({ viewport: { width: 1_280, height: 900 } });
     const opened = new ClusterPage(cluster, browser, page);
@@ -60,6 +62,31 @@ export class ClusterPage {
   async submit(request: TaskRequest): Promise<TaskView> {
     const { body } = await this.cluster.request<TaskView>('client', 'POST', '/v1/tasks', request);
     return body;
+  }
+
+  /** A script that prints `text` when it is let go, and the function that does so: what is tested in between has all its time. */
+  heldScript(text: string): { readonly script: string; readonly letGo: () => void } {
+    const flag = join(this.cluster.folder, `let-go-${(this.#held += 1)}`);
+    const script =
+      'import os, sys, time\nprint("held")\nsys.stdout.flush()\n' +
+      `while not os.path.exists(${JSON.stringify(flag)}):\n    time.sleep(0.05)\nprint(${JSON.stringify(text)})\n`;
+    return { script, letGo: () => writeFileSync(flag, '') };
+  }
+
+  /** Kills the master's process, waits until the page's head names another, and resolves to the one that was killed. */
+  async killMaster(): Promise<string> {
+    const killed = await this.cluster.master();
+    await this.cluster.signal(killed, 'SIGKILL');
+    await this.page
+      .locator(`[data-testid=master]:not([data-master=${killed}]):not([data-master=""])`)
+      .waitFor({ timeout: 60_000 });
+    return killed;
+  }
+
+  /** Starts what {@link killMaster} killed, and waits until all nodes are ready. */
+  async startAgain(killed: string): Promise<void> {
+    this.cluster.startNode(killed);
+    await this.cluster.whenReady();
   }
 
   /** CLB_SCREENSHOTS=FOLDER keeps pictures of what it saw. */

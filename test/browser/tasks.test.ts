@@ -1,30 +1,38 @@
 /// <reference lib="dom" />
 /**
  * Goal: the views of tasks in a real Chromium against a real cluster: the table with its tabs, address and bulk actions, the
- * page of one task over the loss of its node, and the form with every option.
+ * page of one task over the loss of its node, the form with every option, and each of the three over the loss of the master.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { TaskPage } from '../../src/api/tasks.ts';
 import { axeFaults } from '../web-ui/axe.ts';
 import { eventually } from '../cluster/processes.ts';
 import { CHROMIUM, ClusterPage } from './cluster-page.ts';
 
 describe(
   'the views of tasks',
-  { skip: CHROMIUM === undefined ? 'no chromium' : false, timeout: 240_000 },
+  { skip: CHROMIUM === undefined ? 'no chromium' : false, timeout: 360_000 },
   () => {
     let open: ClusterPage;
     before(async () => {
-      open = await ClusterPage.open();
+      open = await ClusterPage.open({ extraArgs: { worker: ['--label', 'rack=side'] } });
     });
     after(() => open.close());
+    const drain = async (on: boolean): Promise<void> => {
+      const path = '/v1/nodes/worker1/drain';
+      const { status } = await open.cluster.request('client', 'POST', path, { drain: on });
+      assert.equal(status, 200);
+    };
 
     it('lists tasks in pages, by status and search in the address, and cancels and retries many at once', async () => {
       const { page, cluster } = open;
       const tasks = Array.from({ length: 230 }, (_, at) => ({
         ...{ command: ['true'], name: `sweep ${at}` },
-        ...(at < 120 ? { constraints: { gpu: 'none-has-one' } } : {}),
+        ...(at < 120 ? { constraints: { rack: 'side' } } : {}),
       }));
+      // The only node that has the label takes none: those stay queued.
+      await drain(true);
       const batch = await cluster.request('client', 'POST', '/v1/tasks/batch', { tasks });
       assert.equal(batch.status, 200);
       await open.show('#/tasks?status=queued');
@@ -60,6 +68,25 @@ describe(
       await page.getByTestId('task-search').fill('sweep 11');
       await page.waitForFunction(() => location.hash === '#/tasks?status=canceled&q=sweep+11');
       await page.waitForFunction(() => document.querySelectorAll('[data-testid=grid-row]').length === 11);
+
+      await drain(false);
+      await page.getByTestId('choose-all').check();
+      await page.getByTestId('bulk-retry').click();
+      await page.getByTestId('bulk-yes').click();
+      await page.locator('[data-testid=bulk-progress][data-state=over]').waitFor();
+      assert.equal(await page.getByTestId('bulk-progress').getAttribute('data-done'), '11');
+      await page.getByTestId('bulk-dismiss').click();
+      await page.getByTestId('tab-succeeded').click();
+      await page.waitForFunction(
+        () => document.querySelectorAll('[data-testid=grid-row][data-status=succeeded]').length === 11,
+        null,
+        { timeout: 60_000 },
+      );
+      const { tasks: retried } = await cluster.getAny<TaskPage>('/v1/tasks?status=succeeded&q=sweep%2011');
+      assert.equal(retried.length, 11);
+      assert.ok(
+        retried.every(({ retryOf, attempts }) => retryOf !== null && attempts[0]?.node === 'worker1'),
+      );
     });
 
     it('shows the life of a task whose node is lost, its lines, its JSON, and takes it into the form', async () => {
@@ -142,6 +169,62 @@ describe(
         return tasks.filter(({ status }) => status === 'succeeded').length === 2 ? tasks : null;
       });
       assert.equal(found.length, 2);
+    });
+
+    it('shows in the table what ended after its master was killed', async () => {
+      const { page } = open;
+      const { script, letGo } = open.heldScript('kept');
+      await open.show('#/tasks?q=held+in+the+table');
+      const { id } = await open.submit({ script, name: 'held in the table' });
+      const row = page.locator(`[data-testid=grid-row][data-task-id="${id}"]`);
+      await page.locator(`[data-testid=grid-row][data-task-id="${id}"][data-status=running]`).waitFor();
+      const killed = await open.killMaster();
+      letGo();
+      await page
+        .locator(`[data-testid=grid-row][data-task-id="${id}"][data-status=succeeded]`)
+        .waitFor({ timeout: 60_000 });
+      assert.equal(await row.locator('.cell-end').innerText(), '0');
+      await open.startAgain(killed);
+    });
+
+    it('goes on with the output of a task after its master was killed, and shows who took over', async () => {
+      const { page } = open;
+      const { script, letGo } = open.heldScript('said to the next master');
+      const { id } = await open.submit({ script, name: 'held on its page' });
+      await open.show(`#/tasks/${id}`);
+      const output = page.getByTestId('task-stdout');
+      await output.filter({ hasText: 'held' }).waitFor({ timeout: 30_000 });
+      const killed = await open.killMaster();
+      letGo();
+      await output.filter({ hasText: 'said to the next master' }).waitFor({ timeout: 60_000 });
+      await page.locator('[data-testid=task-page][data-status=succeeded]').waitFor({ timeout: 60_000 });
+      assert.equal(await page.getByTestId('lane-bar').count(), 1, 'it went on where it ran');
+      await page.locator('.lane-seam').first().waitFor({ state: 'attached' });
+      await open.startAgain(killed);
+    });
+
+    it('sends what was typed into the form before its master was killed, once', async () => {
+      const { page, cluster } = open;
+      await open.show('#/submit');
+      await page.getByText('Script', { exact: true }).click();
+      await page.locator('[data-testid=script-editor][data-ready=true]').waitFor();
+      await page.getByRole('textbox', { name: 'Payload: a Python script' }).click();
+      await page.keyboard.type('print(40 + 2)');
+      await page.locator('input[name=name]').fill('typed before');
+      const killed = await cluster.master();
+      await cluster.signal(killed, 'SIGKILL');
+      // Nobody leads yet: it is sent until somebody takes it.
+      await page.getByRole('button', { name: 'Send Payload' }).click();
+      await page.locator('[data-testid=send-status][data-state=sent]').waitFor({ timeout: 60_000 });
+      await page.getByTestId('send-status').getByRole('link').click();
+      await page.getByTestId('task-stdout').filter({ hasText: '42' }).waitFor({ timeout: 60_000 });
+      await page.locator('[data-testid=task-page][data-status=succeeded]').waitFor({ timeout: 60_000 });
+      const { tasks } = await cluster.getAny<TaskPage>('/v1/tasks?name=typed%20before');
+      assert.deepEqual(
+        tasks.map(({ status }) => status),
+        ['succeeded'],
+      );
+      await open.startAgain(killed);
       assert.equal(open.loads, 1);
       assert.deepEqual(open.problems, []);
     });
