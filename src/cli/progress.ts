@@ -38,6 +38,7 @@ export class Progress {
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#startedMs = this.#nowMs();
     this.#shownAtMs = options.output.isTTY === true ? Number.NEGATIVE_INFINITY : this.#startedMs;
+    this.#show();
   }
 
   /** One more is done. */

@@ -1,5 +1,6 @@
 /** `clb submit --batch FILE`: very many tasks, each with a key of its own, so that the whole can be repeated. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { TaskView } from '../api/tasks.ts';
 import { LIMITS } from '../api/limits.ts';
 import type { Clb } from '../sdk/client.ts';
@@ -92,6 +93,8 @@ class Batch {
     const progress = this.#context.terminal.progress('accepted', this.#lines.length);
     const stop = new AbortController();
     const both = AbortSignal.any([signal, stop.signal]);
+    // Every line on its way listens to it.
+    setMaxListeners(0, both);
     const lanes = Math.min(AT_ONCE_MAX, this.#lines.length);
     try {
       await Promise.all(Array.from({ length: lanes }, () => this.#lane(clb, progress, both)));

@@ -88,6 +88,7 @@ describe('submit --batch', () => {
     assert.deepEqual(cluster.task(ids[5] ?? '').labels, { run: '1' });
     assert.ok(cluster.requests('POST', /tasks/) < 100, 'joined into batches');
     assert.match(stderr, /10,000 of 10,000 accepted, in/);
+    assert.doesNotMatch(stderr, /Warning/);
   });
 
   it('repeated with its key makes no second task', async () => {

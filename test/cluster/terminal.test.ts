@@ -96,6 +96,35 @@ describe('in a terminal', { skip: HAS_TMUX ? false : 'no tmux', timeout: 400_000
     await tmux.shows('shell', /^code:130$/m);
   });
 
+  it('--watch of nodes shows a drain as it happens', async () => {
+    tmux.type('shell', 'clear', 'Enter');
+    tmux.type('shell', 'clb nodes --watch; echo "code:$?"', 'Enter');
+    await tmux.shows('shell', /^worker1 .*ready/m);
+    tmux.open('drain', 'clb drain worker1', WIDE);
+    await tmux.shows('shell', /^worker1 .*drain/m);
+    tmux.open('back', 'clb drain worker1 --off', WIDE);
+    await tmux.shows('shell', /^worker1 .*ready/m);
+    tmux.type('shell', '', 'C-c');
+    await tmux.shows('shell', /^code:130$/m);
+  });
+
+  it('a batch of 10,000 lines and a wait for all of them show bars', async () => {
+    const many = join(folder, 'many.txt');
+    writeFileSync(many, Array.from({ length: 10_000 }, (_, i) => `echo ${i}`).join('\n'));
+    tmux.type('shell', 'clear', 'Enter');
+    tmux.type('shell', `clb submit --delay 1h --batch ${many} > ids.txt; echo "code:$?"`, 'Enter');
+    await tmux.shows('shell', /\[#*\.+\] +\d+ % {2}[\d,]+\/10,000 accepted/);
+    const screen = await tmux.shows('shell', /^code:0$/m, 120_000);
+    assert.match(screen, /10,000 of 10,000 accepted, in /);
+    assert.match(await shell('sort -u ids.txt | wc -l', 0), /^10000$/m);
+    tmux.type('shell', 'clear', 'Enter');
+    tmux.type('shell', 'clb wait - < ids.txt; echo "code:$?"', 'Enter');
+    await tmux.shows('shell', /\[\.+\] +0 % {2}0\/10,000 final/);
+    tmux.type('shell', '', 'C-c');
+    const detached = await tmux.shows('shell', /^code:130$/m);
+    assert.match(detached, /detached, the tasks go on/);
+  });
+
   it('a batch shows a bar and ends with the first code that is not 0', async () => {
     const lines = Array.from({ length: 400 }, (_, i) => (i === 200 ? 'exit 9' : 'true'));
     writeFileSync(join(folder, 'commands.txt'), lines.join('\n'));
