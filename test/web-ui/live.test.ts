@@ -154,6 +154,7 @@ describe('the page while the cluster has trouble', () => {
     const { event, state } = await harness();
     event({ kind: 'leader', id: 'server3', term: 9 });
     assert.equal(state().leader, 'server3');
+    assert.equal(state().raft.spells[0]?.term, 9, 'whatever view is open');
     assert.equal(state().term, 9);
     const crowned = state().board.entries.filter((entry) => entry.view.leader);
     assert.deepEqual(

@@ -85,6 +85,19 @@ describe('the picture of the replicated log', () => {
       { term: 2, leader: 'server3', since: own },
     ]);
   });
+
+  it('remembers elections that were only heard of, until the leader tells the time of its own', () => {
+    const heard = '2026-11-22T18:00:01.000Z';
+    const own = '2026-11-22T18:00:00.400Z';
+    const first = boards.withElected(board(view('server1')), 'server2', 5, heard);
+    const both = boards.withElected(boards.withElected(first, 'server2', 5, own), 'server1', 6, heard);
+    assert.deepEqual(both.spells.slice(0, 2), [
+      { term: 6, leader: 'server1', since: heard },
+      { term: 5, leader: 'server2', since: heard },
+    ]);
+    const told = boards.withView(both, view('server1', { term: 6, role: 'leader', leaderSince: own }));
+    assert.deepEqual(told.spells[0], { term: 6, leader: 'server1', since: own });
+  });
 });
 
 describe('the newest entries', () => {

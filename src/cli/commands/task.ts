@@ -136,7 +136,10 @@ function candidateTable({ candidates }: Placement, chosen: string | undefined): 
       { header: 'RESERVED', value: reserved, align: 'right' },
       { header: 'SPEED', value: ({ speed }) => speed?.toFixed(2) ?? NONE, align: 'right' },
       { header: 'SCORE', value: ({ score }) => score?.toFixed(3) ?? NONE, align: 'right' },
-      { header: 'WHY NOT', value: ({ node, why }) => why ?? (node === chosen ? 'chosen' : 'higher score') },
+      {
+        header: 'WHY NOT',
+        value: ({ node, why }) => why ?? (node === chosen ? 'chosen' : 'higher score, or used later'),
+      },
     ],
     candidates,
   );

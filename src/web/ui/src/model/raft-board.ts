@@ -66,6 +66,16 @@ export function withProblem(board: RaftBoard, id: string, problem: string): Raft
   return { ...board, servers };
 }
 
+/** An event told who leads. `at`: when it was heard, which is good enough until that server tells since when. */
+export function withElected(board: RaftBoard, leader: string, term: number, at: string): RaftBoard {
+  if (board.spells.some((spell) => spell.term === term)) return board;
+  return { ...board, spells: newestFirst([...board.spells, { term, leader, since: at }]) };
+}
+
+function newestFirst(spells: readonly Spell[]): readonly Spell[] {
+  return spells.toSorted((a, b) => b.term - a.term).slice(0, SPELLS_MAX);
+}
+
 function withSpell(spells: readonly Spell[], view: RaftView): readonly Spell[] {
   const { term, leader, leaderSince } = view;
   if (leader === null) return spells;
@@ -74,7 +84,7 @@ function withSpell(spells: readonly Spell[], view: RaftView): readonly Spell[] {
   const since = view.id === leader || known === undefined ? leaderSince : known.since;
   if (known?.since === since && known.leader === leader) return spells;
   const others = spells.filter((spell) => spell.term !== term);
-  return [...others, { term, leader, since }].sort((a, b) => b.term - a.term).slice(0, SPELLS_MAX);
+  return newestFirst([...others, { term, leader, since }]);
 }
 
 /** The server that leads, by its own word and in the highest term; null where none that answers does. */

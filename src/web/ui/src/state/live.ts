@@ -3,6 +3,7 @@ import type { ClusterEvent, EventMessage } from '../../../../api/views.ts';
 import type { Clock } from '../model/clock.ts';
 import { withSample } from '../model/history.ts';
 import { withLeader, withNodes } from '../model/node-board.ts';
+import { withElected } from '../model/raft-board.ts';
 import { isFinal } from '../model/status.ts';
 import {
   isPaged,
@@ -204,6 +205,7 @@ export class Live {
   }
 
   #onEvent(event: ClusterEvent, index: number): void {
+    const { clock } = this.#options;
     switch (event.kind) {
       case 'task':
         if (this.#changedIds.size < CHANGED_MAX) {
@@ -225,6 +227,12 @@ export class Live {
           leader: event.id,
           term: Math.max(state.term ?? 0, event.term),
           board: withLeader(state.board, event.id),
+          raft: withElected(
+            state.raft,
+            event.id,
+            event.term,
+            new Date(clock.now() + state.skewMs).toISOString(),
+          ),
         }));
         this.#nodes.request();
         return;

@@ -92,7 +92,7 @@ function Placement({
                 <td class="number">{reserved(candidate)}</td>
                 <td class="number">{candidate.speed?.toFixed(2) ?? '–'}</td>
                 <td class="number">{candidate.score === null ? '–' : candidate.score.toFixed(1)}</td>
-                <td>{candidate.why ?? (candidate.node === node ? '' : 'higher score')}</td>
+                <td>{candidate.why ?? (candidate.node === node ? '' : 'higher score, or used later')}</td>
               </tr>
             ))}
           </tbody>
