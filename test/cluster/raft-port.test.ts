@@ -97,6 +97,11 @@ const INTRODUCED: readonly (readonly [string, Readonly<Record<string, string>>, 
   ['no version', { 'x-clb-version': 'x' }, /does not say which versions/],
   ['another server', { 'x-clb-target': 'server2' }, /looks for server2, this is server1/],
   ['this server’s own name', { 'x-clb-node': TARGET }, /ids must be unique/],
+  [
+    'no member, which looks for another data folder',
+    { 'x-clb-node': 'stranger', 'x-clb-target-folder': 'feedfeedfeedfeed' },
+    /looks for server1 with another data folder than this one/,
+  ],
   ['no name', { 'x-clb-node': '' }, /does not say who it is/],
 ];
 

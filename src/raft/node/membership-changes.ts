@@ -5,6 +5,7 @@
  */
 import type { ProposeResult } from '../consensus.ts';
 import { isMember, withLearner, without, withVoter } from '../core/configuration.ts';
+import { sameConfiguration } from '../core/membership.ts';
 import type { Configuration, NodeId, RaftStatus } from '../core/types.ts';
 import type { RaftLogger } from '../raft-logger.ts';
 import type { Timers } from '../timers.ts';
@@ -130,7 +131,7 @@ export class MembershipChanges {
     const { probe, log } = this.#options;
     const fault = await probe(id, address);
     if (fault !== null) return refused('not_reachable', `no server ${id} answers at ${address}: ${fault}`);
-    const result = await this.#change(withLearner(config, id, address));
+    const result = await this.#change(config, withLearner(config, id, address));
     if (result.kind === 'done') log.info(`raft: ${id} (${address}) is a learner`);
     return result;
   }
@@ -145,7 +146,7 @@ export class MembershipChanges {
       const voters = [...config.voters, id];
       const lacking = await this.#quorumLacking(voters);
       if (lacking !== null) return refused('would_lose_quorum', `with ${id} ${lacking}`);
-      const result = await this.#change(withVoter(config, id));
+      const result = await this.#change(config, withVoter(config, id));
       if (result.kind === 'done') log.info(`raft: ${id} is a voter`);
       // It may have fallen behind again in between: another round.
       const mayTryAgain = result.kind === 'refused' && result.reason === 'not_now';
@@ -196,7 +197,7 @@ export class MembershipChanges {
     if (voters.length === 0) return refused('last_voter', `${id} is the only voter`);
     const lacking = config.voters.includes(id) ? await this.#quorumLacking(voters) : null;
     if (lacking !== null) return refused('would_lose_quorum', `without ${id} ${lacking}`);
-    const result = await this.#change(without(config, id));
+    const result = await this.#change(config, without(config, id));
     if (result.kind === 'done') log.info(`raft: ${id} is no member any more`);
     return result;
   }
@@ -224,8 +225,13 @@ export class MembershipChanges {
     }
   }
 
-  async #change(config: Configuration): Promise<MembershipResult> {
-    const { propose, timers, commitMs } = this.#options;
+  /** @param from what `config` was made of: if that has changed meanwhile, the change would take something of it back */
+  async #change(from: Configuration, config: Configuration): Promise<MembershipResult> {
+    const { propose, timers, commitMs, status } = this.#options;
+    const { role, leader, config: current } = status();
+    if (role !== 'leader') return { kind: 'notLeader', leader };
+    if (!sameConfiguration(current, from))
+      return refused('not_now', 'who takes part has changed meanwhile: ask again');
     const proposed = propose(config).then(resultOf(config));
     return new Promise((resolve, reject) => {
       const cancel = timers.after(commitMs, () =>

@@ -233,7 +233,8 @@ export class HttpTransport implements RaftTransport {
     const expected = headers[HEADER_TARGET_FOLDER];
     if (this.folder !== null && expected !== undefined && expected !== this.folder) {
       this.#refuse(socket, peer, `it looks for ${this.#options.self} with another data folder than this one`);
-      this.onFolderRefused?.(peer);
+      // A member's word counts, a stranger's does not: it may not end this server.
+      if (this.#addresses.has(peer)) this.onFolderRefused?.(peer);
       return;
     }
     const folder = headers[HEADER_FOLDER];
