@@ -241,7 +241,10 @@ describe('the disk watch', () => {
     assert.equal(await look(new Error('stale handle')), true);
     assert.equal(await look(700), false);
     assert.equal(await look(100), true);
-    assert.equal(lows, 2);
+    assert.equal(lows, 3, 'at both edges, and once more while it was low');
+    for (let looks = 0; looks < 200; looks += 1) await look(100);
+    assert.equal(lows, 3 + 8, 'ever more rarely: after 1, 2, 4, … 64 looks');
+    assert.equal(lines.filter((line) => line.includes('are free (minimum')).length, 2);
     assert.match(lines.join(), /only 499 bytes.*stale handle.*700 bytes of disk are free again/);
     watch.stop();
     assert.equal(await look(1_000), true);

@@ -195,6 +195,28 @@ describe('a server', () => {
     }
   });
 
+  it('hands the lead on if it comes to a server whose disk is nearly full already', async () => {
+    const cluster = await TestCluster.start(3, { diskCheckMs: 20, diskFreeBytesMin: 1_000 });
+    try {
+      await say(cluster, 'word');
+      const leader = await cluster.leader();
+      const low = cluster.running().find(({ id }) => id !== leader.id);
+      if (low === undefined) throw new Error('there is no follower');
+      low.disk.freeBytes = 999;
+      await until(
+        'it to notice',
+        async () => (await low.node.propose(Buffer.from('x'))).kind === 'overloaded',
+      );
+      await leader.node.transferLeadership(low.id);
+      await until('a server with room to lead', () =>
+        cluster.running().some(({ id, node }) => id !== low.id && node.status().role === 'leader'),
+      );
+      await say(cluster, 'elsewhere');
+    } finally {
+      await cluster.close();
+    }
+  });
+
   it('does not start on the folder of another, and leaves it closed', async () => {
     const cluster = await TestCluster.start(1);
     try {
