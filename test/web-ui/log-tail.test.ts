@@ -50,28 +50,33 @@ describe('the tail of the log lines', () => {
   });
 });
 
-function watch(answer: (query: URLSearchParams) => LogPage | null) {
+/** `until`: what an answer waits for. */
+function watch(
+  answer: (query: URLSearchParams) => LogPage | null,
+  until: (query: URLSearchParams) => Promise<void> = () => Promise.resolve(),
+) {
   const clock = new FakeClock();
   const asked: string[] = [];
   const store = new Store<AppState>(initialState(clock.now()));
   const client = new Client({
-    fetch: (input) => {
+    fetch: async (input) => {
       const { searchParams } = new URL(input as string, 'http://page');
       asked.push(searchParams.toString());
+      await until(searchParams);
       const body = answer(searchParams);
       const refused = { error: { code: 'UNAVAILABLE', message: 'the database does not answer' } };
-      return Promise.resolve(Response.json(body ?? refused, { status: body === null ? 503 : 200 }));
+      return Response.json(body ?? refused, { status: body === null ? 503 : 200 });
     },
     onAnswer: () => undefined,
     readMs: 6_000,
     changeMs: 6_000,
   });
-  const sources: { readonly source: FakeSource; readonly after: number }[] = [];
+  const sources: { readonly source: FakeSource; readonly after: number; readonly node: string }[] = [];
   const logWatch = new LogWatch({
     ...{ store, api: new Api(client), clock },
-    openLines: (_filter, after) => {
+    openLines: ({ node }, after) => {
       const source = new FakeSource();
-      sources.push({ source, after });
+      sources.push({ source, after, node });
       return source;
     },
   });
@@ -125,6 +130,42 @@ describe('the watch over the log lines', () => {
     assert.equal(sources.length, 2, 'another one is opened after a while');
     assert.equal(sources[1]?.after, 9);
     end();
+  });
+
+  it('shows the lines of the new filter when the old one is answered after the change', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((done) => (release = done));
+    const { clock, store, logWatch, sources } = watch(
+      (query) => page(Number(query.get('after') ?? 0) + 1, query.get('node') === 'server1' ? 5 : 9),
+      (query) => (query.get('node') === 'server1' ? held : Promise.resolve()),
+    );
+    const endFirst = logWatch.start({ node: 'server1', q: '' });
+    await clock.pass(300);
+    endFirst();
+    const end = logWatch.start({ node: 'server2', q: '' });
+    release();
+    await clock.pass(2_000);
+    assert.deepEqual(
+      sources.map(({ node }) => node),
+      ['server2'],
+    );
+    assert.equal(store.get().logs.lines.length, 9);
+    end();
+  });
+
+  it('opens no stream for a view that was closed while its lines were asked for', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((done) => (release = done));
+    const { clock, logWatch, sources } = watch(
+      () => page(1, 5),
+      () => held,
+    );
+    const end = logWatch.start({ node: '', q: '' });
+    await clock.pass(300);
+    end();
+    release();
+    await clock.pass(2_000);
+    assert.equal(sources.length, 0);
   });
 
   it('goes on from the newest, and says so, when more come than it can read', async () => {

@@ -34,6 +34,8 @@ const CLOSED = 2;
 export class LogWatch {
   readonly #options: LogWatchOptions;
   readonly #refresher: Refresher;
+  /** What is watched; null while the view is not open. */
+  #watched: LogFilter | null = null;
   #source: EventSourceLike | null = null;
   #streaming = false;
   #reopenAtMs = 0;
@@ -49,10 +51,12 @@ export class LogWatch {
   /** Begins anew with this filter; returns the function that ends it. */
   start(filter: LogFilter): () => void {
     this.#options.store.set({ logs: emptyTail(filter) });
+    this.#watched = filter;
     this.#reopenAtMs = 0;
     this.#refresher.start();
     this.#refresher.repeat(INTERVAL_MS);
     return () => {
+      this.#watched = null;
       this.#refresher.stop();
       this.#close();
     };
@@ -109,6 +113,8 @@ export class LogWatch {
       for (let pages = 0; pages < CATCH_UP_PAGES_MAX; pages += 1) {
         const { filter, after } = store.get().logs;
         const page = await api.logLines(filter, after, after === null ? FIRST_LINES : PAGE_LINES);
+        // Closed or filtered anew meanwhile: a stream of what was asked for then would stand in the way of the one wanted now.
+        if (this.#watched !== filter) return;
         this.#change(filter, (tail) => withLines(tail, page));
         if (!page.more) this.#open(filter, page.next);
         if (!page.more || after === null) return;
