@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
 /**
  * Goal: the views for who operates the cluster, in a real Chromium against a real one, over a change of the master: nodes,
- * dashboard, the log and the state at any of its entries, faults and what followed, log lines, keys. Each without faults by axe,
- * on a phone without scrolling sideways.
+ * dashboard, the log and the state at any of its entries, faults and what followed, log lines, keys; every button there is pressed.
+ * Each without faults by axe, on a phone without scrolling sideways.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { TaskView } from '../../src/api/tasks.ts';
 import type { NodeView, StateView } from '../../src/api/views.ts';
 import { axeFaults } from '../web-ui/axe.ts';
 import { eventually } from '../cluster/processes.ts';
@@ -35,6 +36,20 @@ describe(
       assert.deepEqual(await axeFaults(page), []);
     });
 
+    it('stops a node on the view of the nodes, and starts it again', async () => {
+      const { page } = open;
+      const card = page.locator('[data-testid=nodes-view] [data-testid=node][data-node=worker1]');
+      const phase = (name: string): Promise<void> =>
+        page.locator(`[data-testid=node][data-node=worker1][data-phase=${name}]`).waitFor();
+      await card.getByTestId('node-stop').click();
+      await phase('stopped');
+      assert.equal((await nodes()).find(({ id }) => id === 'worker1')?.status, 'down');
+      assert.equal(await card.getByTestId('node-drain').count(), 0, 'nothing to drain');
+      await card.getByTestId('node-start').click();
+      await phase('up');
+      assert.equal((await nodes()).find(({ id }) => id === 'worker1')?.status, 'ready');
+    });
+
     it('runs the recovery that the original did not have, and tells all of it on one line of time', async () => {
       const { page, cluster } = open;
       await open.show('#/faults');
@@ -57,6 +72,64 @@ describe(
       }
       assert.deepEqual(await axeFaults(page), []);
       await open.picture('faults');
+    });
+
+    it('stops a worker on the view of the faults, and starts it again', async () => {
+      const { page } = open;
+      const row = page.locator('[data-testid=fault-node][data-node=worker1]');
+      await row.getByTestId('fault-stop').click();
+      await page.locator('[data-testid=fault-node][data-node=worker1][data-phase=stopped]').waitFor();
+      assert.equal(await row.getByTestId('fault-freeze').isDisabled(), true);
+      assert.equal(await row.getByTestId('fault-cut').isDisabled(), true);
+      await row.getByTestId('fault-start').click();
+      await page.locator('[data-testid=fault-node][data-node=worker1][data-phase=up]').waitFor();
+      for (const text of ['stopped: silent as after a crash', 'started again, from its disk']) {
+        await page
+          .locator('[data-testid=fault-item][data-node=worker1]')
+          .filter({ hasText: text })
+          .first()
+          .waitFor();
+      }
+    });
+
+    it('stops the master at its next assignment, and another one places the payload', async () => {
+      const { page, cluster } = open;
+      const master = await cluster.master();
+      const row = page.locator(`[data-testid=fault-node][data-node=${master}]`);
+      assert.equal(await page.getByTestId('fault-arm').count(), 1, 'only the master can be armed');
+      await row.getByTestId('fault-arm').click();
+      await row.getByText('armed for 30 s').waitFor();
+      const { id } = await open.submit({ script: 'print(6 * 7)', name: 'not by the first' });
+      await page
+        .locator(`[data-testid=master]:not([data-master=${master}]):not([data-master=""])`)
+        .waitFor({ timeout: 60_000 });
+      const task = await eventually('it ran under the next master', async () => {
+        const seen = await cluster.getAny<TaskView>(`/v1/tasks/${id}`);
+        return seen.status === 'succeeded' ? seen : null;
+      });
+      assert.equal(task.attempts.length, 1, 'the first master had told nobody');
+      await page
+        .locator(`[data-testid=fault-item][data-kind=injected][data-node=${master}]`)
+        .filter({ hasText: 'stop-at-assignment' })
+        .first()
+        .waitFor();
+      await row.getByTestId('fault-start').click();
+      await page.locator(`[data-testid=fault-node][data-node=${master}][data-phase=up]`).waitFor();
+      await cluster.whenReady();
+    });
+
+    it('freezes a worker, which says nothing until it thaws by itself', async () => {
+      const { page } = open;
+      await page.getByTestId('fault-seconds').selectOption('5');
+      const row = page.locator('[data-testid=fault-node][data-node=worker1]');
+      await row.getByTestId('fault-freeze').click();
+      await row.getByText('frozen for 5 s').waitFor();
+      await page.locator('[data-testid=fault-node][data-node=worker1][data-phase=away]').waitFor();
+      await page.locator('[data-testid=fault-node][data-node=worker1][data-phase=up]').waitFor();
+      await page
+        .locator('[data-testid=fault-item][data-node=worker1]')
+        .filter({ hasText: 'freeze is over' })
+        .waitFor();
     });
 
     it('cuts a worker off, which pauses and comes back by itself', async () => {
@@ -106,10 +179,94 @@ describe(
         then.nodes.map(({ id, status }) => `${id} ${status}`),
       );
       assert.equal(await page.getByTestId('travel-task').count(), then.tasks.length);
+      await page.getByRole('button', { name: 'One entry back' }).click();
+      await page.locator(`[data-testid=travel-state][data-at="${at - 1}"]`).waitFor();
+      await page.getByRole('button', { name: 'One entry on' }).click();
+      await page.locator(`[data-testid=travel-state][data-at="${at}"]`).waitFor();
       await page.getByTestId('travel-now').click();
+      await page.locator(`[data-testid=travel-state]:not([data-at="${at}"])`).waitFor();
+      assert.equal(await page.getByTestId('travel-now').isDisabled(), true, 'it is now');
       await page.getByTestId('entries-older').click();
       assert.deepEqual(await axeFaults(page), []);
       await open.picture('cluster');
+    });
+
+    it('turns the pages of the log back and forth', async () => {
+      const { page } = open;
+      const foot = page.getByRole('navigation', { name: 'Pages of the log' });
+      const newest = foot.getByRole('button', { name: 'Newest' });
+      const newer = foot.getByRole('button', { name: 'Newer' });
+      const top = async (): Promise<number> =>
+        Number(await page.getByTestId('log-entry').first().getAttribute('data-index'));
+      const turned = (what: string, to: (index: number) => boolean): Promise<number> =>
+        eventually(what, async () => {
+          const index = await top();
+          return to(index) ? index : null;
+        });
+      const second = await top();
+      await page.getByTestId('entries-older').click();
+      const third = await turned('an older page', (index) => index < second);
+      assert.equal(third, second - 25);
+      await newer.click();
+      await turned('the page before', (index) => index === second);
+      await newest.click();
+      await turned('the newest page', (index) => index > second);
+      assert.deepEqual([await newest.isDisabled(), await newer.isDisabled()], [true, true]);
+      const entry = page.getByTestId('log-entry').first();
+      await entry.locator('summary').click();
+      await entry.locator('.entry-data').waitFor();
+    });
+
+    it('leads from the numbers of the dashboard to what they count', async () => {
+      const { page, cluster } = open;
+      await open.show('#/dashboard');
+      const master = await cluster.master();
+      await page.getByTestId('dashboard-master').getByRole('link', { name: master }).click();
+      await page.locator(`[data-testid=raft-server][data-server=${master}][data-role=leader]`).waitFor();
+      await page.getByRole('link', { name: 'Dashboard' }).click();
+      assert.equal(await page.getByTestId('load-row').count(), (await nodes()).length);
+      const tile = page.locator('[data-testid=count][data-status=succeeded]');
+      const count = Number(await tile.getAttribute('data-count'));
+      assert.ok(count > 15, `${count} have succeeded`);
+      await tile.click();
+      await page.waitForFunction(() => location.hash === '#/tasks?status=succeeded');
+      await page.locator('[data-testid=grid-row][data-status=succeeded]').first().waitFor();
+    });
+
+    it('shows the lines of one node, holds still when asked to, and leads from a line to its payload', async () => {
+      const { page } = open;
+      await open.show('#/logs');
+      await page.locator('[data-testid=log-line][data-node=client]').first().waitFor();
+      await page.getByTestId('logs-node').selectOption('worker1');
+      await page.waitForFunction(() => location.hash === '#/logs?node=worker1');
+      await page
+        .locator('[data-testid=log-line]:not([data-node=worker1])')
+        .first()
+        .waitFor({ state: 'detached' });
+      await page.getByTestId('logs-node').selectOption('');
+      await page.locator('[data-testid=log-line][data-node=client]').first().waitFor();
+      const follow = page.getByRole('checkbox', { name: 'Follow' });
+      const scrolled = (): Promise<number> =>
+        page.getByRole('log').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+      await eventually('it follows the end', async () => (await scrolled()) < 2);
+      await page.getByRole('log').evaluate((box) => box.scrollTo(0, 0));
+      await page.waitForFunction(
+        () => document.querySelector<HTMLInputElement>('.logs-follow input')?.checked === false,
+      );
+      const { id } = await open.submit({ script: 'print("seen in the lines")' });
+      await page
+        .getByTestId('log-line')
+        .filter({ hasText: `Received result: ${id}` })
+        .first()
+        .waitFor({ state: 'attached' });
+      assert.ok((await scrolled()) > 2, 'new lines move nothing');
+      await follow.check();
+      await eventually('it follows again', async () => (await scrolled()) < 2);
+      await page.getByTestId('logs-q').fill(id);
+      await page.waitForFunction((hash) => location.hash === `#/logs?q=${hash}`, id);
+      await page.getByTestId('log-line').getByRole('link', { name: id }).first().click();
+      await page.locator('[data-testid=task-page][data-status=succeeded]').waitFor();
+      assert.equal(new URL(page.url()).hash, `#/tasks/${id}`);
     });
 
     it('has lines, curves and keys, and fits a phone in the dark', async () => {
