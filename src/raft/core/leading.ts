@@ -5,7 +5,7 @@ import { next, plus } from './ids.ts';
 import { Leadership } from './leadership.ts';
 import { addedVoter, changeRefusal } from './membership.ts';
 import type { Progress } from './progress.ts';
-import { joinHeartbeat, startReadsIfWaiting } from './reads.ts';
+import { confirmReads, joinHeartbeat, startReadsIfWaiting } from './reads.ts';
 import { advanceCommit, appendAsLeader, hasCommittedInTerm, noop, tellCommits } from './replication.ts';
 import { becomeFollower } from './roles.ts';
 import type { Server } from './server.ts';
@@ -113,8 +113,9 @@ export function onProposeConfig(server: Server, id: ProposalId, config: Configur
   leadership.proposals.add(id);
   appended(server, id, index);
   appendAsLeader(server, [{ kind: 'config', index, term: server.currentTerm, config }]);
-  // With fewer voters what is there already may be a majority.
+  // With fewer voters what is there already may be a majority: of copies, and of answers to a round of reads.
   advanceCommit(server);
+  if (leadership.reads.isRunning) confirmReads(server);
 }
 
 function configRefusal(server: Server, leadership: Leadership, config: Configuration): string | null {

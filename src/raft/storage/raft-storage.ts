@@ -17,9 +17,10 @@ import type {
 } from '../core/types.ts';
 import { establish } from './establish.ts';
 import {
+  checkFolderRecords,
   decodeFolder,
   decodePeerFolders,
-  encodeFolder,
+  firstFolderRecords,
   FOLDER_KEY,
   PEER_FOLDERS_KEY,
 } from './folder-records.ts';
@@ -137,11 +138,13 @@ export class KvRaftStorage {
     const writes = decodeWrites(required(kv, WRITES_KEY));
     const { packs, entries } = await LogPacks.load(kv, start, hard.seq);
     checkTogether(hard, snapshot, packs);
+    const isNamed = checkFolderRecords(kv);
 
     const storage = new KvRaftStorage(kv, superblock, options.identity, { packs, hard, snapshot, writes });
     const warnings = await storage.#checkSuperblock();
     for await (const ops of storage.leftovers()) await storage.write(ops);
-    await storage.#nameFolder(options.newFolderId);
+    if (!isNamed && options.newFolderId !== undefined)
+      await storage.write(firstFolderRecords(options.newFolderId()));
     return {
       storage,
       recovered: {
@@ -163,11 +166,6 @@ export class KvRaftStorage {
   get peerFolders(): ReadonlyMap<NodeId, string> {
     const record = this.#kv.get(PEER_FOLDERS_KEY);
     return record === undefined ? new Map() : decodePeerFolders(record);
-  }
-
-  async #nameFolder(newFolderId: (() => string) | undefined): Promise<void> {
-    if (newFolderId === undefined || this.folderId !== null) return;
-    await this.write([{ kind: 'put', key: FOLDER_KEY, value: encodeFolder(newFolderId()) }]);
   }
 
   get snapshot(): SnapshotRecord {

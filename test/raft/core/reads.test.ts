@@ -1,7 +1,7 @@
 /** Linearizable reads by read index (thesis §6.4; raft.md item 27). */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { asLogIndex, asReadId, asTerm } from '../../../src/raft/core/ids.ts';
+import { asLogIndex, asProposalId, asReadId, asTerm } from '../../../src/raft/core/ids.ts';
 import { RaftCore } from '../../../src/raft/core/raft-core.ts';
 import {
   ELECTION_TICKS,
@@ -189,6 +189,22 @@ describe('reads on the leader', () => {
     net.tick(2 * ELECTION_TICKS);
     net.node('n1').read(5);
     assert.deepEqual(ready(net.node('n1')), [[5, 1]]);
+  });
+
+  it('are answered when a change of the members makes those a majority that have answered', () => {
+    const state = emptyState(voters([n1, n2]));
+    const net = new Network([n1, n2].map((id, i) => new TestNode({ id, state, timeoutOffset: i })));
+    const node = net.elect('n1');
+    node.events = [];
+    node.read(1);
+    node.read(2);
+    assert.deepEqual(ready(node), []);
+    // n2 is gone for good: nobody else will ever answer.
+    node.step({ kind: 'proposeConfig', id: asProposalId(1), config: voters([n1]) });
+    assert.deepEqual(
+      ready(node).map(([id]) => id),
+      [1, 2],
+    );
   });
 
   it('do not count learners', () => {

@@ -15,6 +15,7 @@ import type {
 } from '../../../src/raft/core/types.ts';
 import type { KvOp, KvStore } from '../../../src/raft/storage/kv-store.ts';
 import { keyNumber } from '../../../src/raft/storage/kv-store.ts';
+import { FOLDER_KEY, PEER_FOLDERS_KEY } from '../../../src/raft/storage/folder-records.ts';
 import {
   chunkKey,
   HARD_STATE_KEY,
@@ -65,7 +66,11 @@ export function describeStorage(name: string, prepare: PrepareStore): void {
 
     const open = async (identity = IDENTITY): Promise<void> => {
       kv = await openKv();
-      ({ storage, recovered } = await KvRaftStorage.open(kv, { identity, bootstrap: VOTERS }));
+      ({ storage, recovered } = await KvRaftStorage.open(kv, {
+        identity,
+        bootstrap: VOTERS,
+        newFolderId: () => 'f00d',
+      }));
     };
     const reopen = async (): Promise<void> => {
       await kv.close();
@@ -485,6 +490,9 @@ export function describeStorage(name: string, prepare: PrepareStore): void {
         HARD_STATE_KEY,
         SNAPSHOT_KEY,
         LOG_START_KEY,
+        WRITES_KEY,
+        FOLDER_KEY,
+        PEER_FOLDERS_KEY,
         logKey(1),
         logKey(6),
         logKey(10),
@@ -511,7 +519,17 @@ export function describeStorage(name: string, prepare: PrepareStore): void {
         });
       }
 
-      for (const key of [IDENTITY_KEY, HARD_STATE_KEY, SNAPSHOT_KEY, LOG_START_KEY, logKey(1), logKey(6)]) {
+      for (const key of [
+        IDENTITY_KEY,
+        HARD_STATE_KEY,
+        SNAPSHOT_KEY,
+        LOG_START_KEY,
+        WRITES_KEY,
+        FOLDER_KEY,
+        PEER_FOLDERS_KEY,
+        logKey(1),
+        logKey(6),
+      ]) {
         it(`notices that ${key} is missing`, async () => {
           await kv.batch([{ kind: 'del', key }], { sync: true });
           await corrupt(/missing|hole|comes entry/);
