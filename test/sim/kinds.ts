@@ -106,6 +106,9 @@ export function tasksKind(seed: number): Kind<TaskHost> {
           startTaskHost({ id, life, disk, bootstrap, history, tasks, around, retainTasks }),
       };
     },
-    makeTraffic: (around) => new TaskTraffic(around, tasks, mayForget),
+    makeTraffic: (around) => {
+      tasks.keepTime(() => around.queue.nowMs);
+      return new TaskTraffic(around, tasks, mayForget);
+    },
   };
 }

@@ -117,6 +117,7 @@ export class SimWorker {
     this.#isWelcomed = false;
     if (!power) return;
     this.#leaseUntilMs = 0;
+    this.#options.tasks.leased(this.id, 0);
     for (const attempt of this.#attempts.values()) {
       if (attempt.ending !== null) continue;
       this.#pause(attempt);
@@ -293,6 +294,7 @@ export class SimWorker {
   #extendLease(untilMs: number): void {
     if (untilMs <= this.#leaseUntilMs) return;
     this.#leaseUntilMs = untilMs;
+    this.#options.tasks.leased(this.id, untilMs / this.#options.clockRate);
     for (const attempt of this.#attempts.values()) this.#go(attempt);
     this.#options.queue.after((untilMs - this.#nowMs()) / this.#options.clockRate, () => {
       if (this.#leaseUntilMs > untilMs) return;

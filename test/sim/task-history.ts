@@ -41,6 +41,14 @@ export class TaskHistory {
   readonly #effects: number[] = [];
   /** Attempts whose processes run now (not paused), by task. */
   readonly #active = new Map<string, string>();
+  /** Until when, in true time, each worker may run its tasks, by its own clock. */
+  readonly #leases = new Map<string, number>();
+  #nowMs = (): number => 0;
+
+  /** `nowMs`: true time. Before anything happens. */
+  keepTime(nowMs: () => number): void {
+    this.#nowMs = nowMs;
+  }
 
   get tasks(): ReadonlyMap<string, TaskRecord> {
     return this.#latest;
@@ -62,8 +70,40 @@ export class TaskHistory {
       () => `time goes back from ${String(this.#at)} to ${String(entry.at)} at ${String(entry.index)}`,
     );
     this.#at = entry.at;
+    this.#checkLeases(entry);
     for (const record of entry.tasks) this.#changed(record, entry.index, machine);
+    this.#checkCounts(entry.index, machine);
     this.#order.applied(entry, machine);
+  }
+
+  /** T7: nobody's tasks are taken from it while it may run them. */
+  #checkLeases({ index, events }: AppliedEntry): void {
+    for (const event of events) {
+      if (event.kind !== 'node' || event.status !== 'down') continue;
+      const leftMs = (this.#leases.get(event.id) ?? 0) - this.#nowMs();
+      check(
+        leftMs <= 0,
+        'T7',
+        () => `${event.id} is lost at ${String(index)}, its lease has ${String(leftMs)} ms left`,
+      );
+    }
+  }
+
+  /** T9: every task that was ever submitted is counted in one status, or has been retired. */
+  #checkCounts(index: number, { state: { tasks } }: TaskMachine): void {
+    let counted = tasks.archive.counters().retiredThrough;
+    for (const count of Object.values(tasks.counts())) counted += count;
+    check(
+      counted === this.#latest.size,
+      'T9',
+      () =>
+        `${String(this.#latest.size)} tasks were submitted, ${String(counted)} are counted at ${String(index)}`,
+    );
+  }
+
+  /** A worker may run its tasks until then, in true time; 0: it runs none any more. */
+  leased(worker: string, untilMs: number): void {
+    this.#leases.set(worker, untilMs);
   }
 
   /** T11: on every server an entry changes the same, in the same way. */

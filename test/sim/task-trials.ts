@@ -38,6 +38,7 @@ export class TaskTrials {
     if (this.#ground.voters().length < 3 || this.#options.workers.length < 2) return;
     await this.#lateAcknowledgement();
     await this.#deposedMaster();
+    await this.#lostWorker();
   }
 
   /** What the master says comes late, and then it hears nothing more: a lease counts from when the heartbeat was sent. */
@@ -72,6 +73,21 @@ export class TaskTrials {
     await this.#goesOnElsewhere(task, worker);
     for (const other of others) other.healAll();
     await ground.heal('after a master alone');
+  }
+
+  /** T7: its machine loses power and stays away: its lease runs out, and the task goes on at another. */
+  async #lostWorker(): Promise<void> {
+    const ground = this.#ground;
+    const { task, worker } = await this.#longTask();
+    ground.trace.add(worker.id, 'trial', 'loses power and stays away');
+    worker.crash(true);
+    const others = this.#options.workers.filter((other) => other !== worker);
+    await ground.until(
+      () => others.some((other) => other.runs(task)),
+      `${task} is not run again after ${worker.id}, which had it, has gone`,
+    );
+    worker.start();
+    await ground.heal('after a worker was lost');
   }
 
   /** Gives it the time that it has for that; it may also go on where it was, by another way. */
