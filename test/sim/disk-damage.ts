@@ -15,13 +15,16 @@ import { unseal } from '../../src/raft/storage/sealed-record.ts';
 import { MemorySlotFile } from '../../src/raft/storage/slot-file.ts';
 import { StorageError } from '../../src/raft/storage/storage-errors.ts';
 import { Superblock } from '../../src/raft/storage/superblock.ts';
+import type { FaultKind } from './faults.ts';
 import type { Random } from './random.ts';
+import type { SimDisk } from './sim-disk.ts';
 import { check } from './sim-failure.ts';
 
 const LOG_PREFIX = 'log!';
 const RAFT_PREFIX = 'raft!';
 /** Bits are turned in so many places, one at a time. */
 const BIT_FLIPS = 4;
+const LOST_BATCHES_MAX = 5;
 
 export interface StoredRecords {
   readonly records: MemoryDisk;
@@ -52,6 +55,29 @@ export async function checkDamageIsFound(
   }
   await checkLossIsFound(stored, options, random);
   await checkSlots(stored, options, random);
+}
+
+/**
+ * Damages a disk that nobody uses, in one way that must be noticed when it is opened.
+ * @returns what has struck
+ */
+export async function damageDisk(disk: SimDisk, random: Random): Promise<FaultKind | null> {
+  const known = await knownWrites(disk.slots);
+  const isKnownLoss = (records: MemoryDisk | null): records is MemoryDisk =>
+    records !== null && writesOf(records) < known;
+  const ways: (readonly [FaultKind, MemoryDisk])[] = [];
+  if (disk.records.size > 0) ways.push(['bit of the store turned', withBitTurned(disk.records, random)]);
+  const inner = packsOf(disk.records).slice(0, -1);
+  if (inner.length > 0) ways.push(['record lost', withoutKey(disk.records, random.pick(inner))]);
+  const lost = disk.withoutLast(random.between(1, LOST_BATCHES_MAX));
+  if (isKnownLoss(lost)) ways.push(['last writes lost', lost]);
+  if (isKnownLoss(disk.olderCopy)) ways.push(['old copy of the folder restored', disk.olderCopy]);
+  if (known > 0) ways.push(['database wiped', new Map()]);
+  if (ways.length === 0) return null;
+  const [kind, records] = random.pick(ways);
+  disk.records.clear();
+  for (const [key, value] of records) disk.records.set(key, value);
+  return kind;
 }
 
 async function recover(
@@ -96,8 +122,7 @@ async function checkLossIsFound(
   ];
   for (const [what, records] of losses) {
     if (records === null) continue;
-    const record = records.get(WRITES_KEY);
-    const isKnown = (record === undefined ? 0 : decodeWrites(record)) < known;
+    const isKnown = writesOf(records) < known;
     const found = await recoverOrRefuse(records, slots, options);
     check(!isKnown || found === null, 'I19', () => `${what}: opened as if it were sound`);
   }
@@ -124,6 +149,11 @@ async function checkSlots(
   );
 }
 
+function writesOf(records: MemoryDisk): number {
+  const record = records.get(WRITES_KEY);
+  return record === undefined ? 0 : decodeWrites(record);
+}
+
 async function knownWrites(slots: StoredRecords['slots']): Promise<number> {
   const file = new MemorySlotFile();
   file.slots = slots === null ? null : [slots[0], slots[1]];
@@ -134,28 +164,39 @@ function* damages(
   { records, replaced }: StoredRecords,
   random: Random,
 ): Generator<readonly [what: string, MemoryDisk]> {
-  const packs = [...records.keys()].filter((key) => key.startsWith(LOG_PREFIX)).sort();
-  const checked = [...packs, ...[...records.keys()].filter((key) => key.startsWith(RAFT_PREFIX))];
-  for (let flip = 0; flip < BIT_FLIPS; flip++) {
-    const key = random.pick(checked);
-    const value = new Uint8Array(records.get(key) ?? []);
-    const at = random.below(value.length);
-    value[at] = (value[at] ?? 0) ^ (1 << random.below(8));
-    yield [`a bit of ${key} is turned`, new Map(records).set(key, value)];
-  }
+  const packs = packsOf(records);
+  for (let flip = 0; flip < BIT_FLIPS; flip++) yield ['a bit is turned', withBitTurned(records, random)];
   const hard = olderHardState(records, packs);
   if (hard !== null) yield [`${HARD_STATE_KEY} is an older one`, new Map(records).set(HARD_STATE_KEY, hard)];
   // That the last pack is lost as a part of its batch cannot be: batches are atomic. See checkLossIsFound.
   const inner = packs.slice(0, -1);
   if (inner.length === 0) return;
   const missing = random.pick(inner);
-  const without = new Map(records);
-  without.delete(missing);
-  yield [`${missing} is missing`, without];
+  yield [`${missing} is missing`, withoutKey(records, missing)];
   for (const key of inner) {
     const old = replaced.get(key);
     if (old !== undefined) yield [`${key} is an older one`, new Map(records).set(key, old)];
   }
+}
+
+function packsOf(records: MemoryDisk): string[] {
+  return [...records.keys()].filter((key) => key.startsWith(LOG_PREFIX)).sort();
+}
+
+/** One bit of a record of log or hard state. */
+function withBitTurned(records: MemoryDisk, random: Random): MemoryDisk {
+  const keys = [...records.keys()].filter((key) => key.startsWith(LOG_PREFIX) || key.startsWith(RAFT_PREFIX));
+  const key = random.pick(keys.sort());
+  const value = new Uint8Array(records.get(key) ?? []);
+  const at = random.below(value.length);
+  value[at] = (value[at] ?? 0) ^ (1 << random.below(8));
+  return new Map(records).set(key, value);
+}
+
+function withoutKey(records: MemoryDisk, key: string): MemoryDisk {
+  const without = new Map(records);
+  without.delete(key);
+  return without;
 }
 
 /** The vote record as it may have been before the log's last write; null if it was the first. */

@@ -36,8 +36,11 @@ export const FAULT_KINDS = [
   'write failed: ENOSPC from then on',
   'bit of the store turned',
   'old record put back',
-  'folder wiped',
+  'record lost',
+  'last writes lost',
   'old copy of the folder restored',
+  'database wiped',
+  'folder wiped',
   // The cluster.
   'learner added',
   'learner promoted',

@@ -62,6 +62,8 @@ export interface Server<H extends Host> {
   readonly durable: DurableState;
   /** At once, or when the promise is fulfilled. */
   readonly start: (life: number, around: Surroundings) => H | Promise<H>;
+  /** Damages the disk for good, in one way that must be noticed at the next start; null: there is nothing to damage. */
+  readonly damage?: (random: Random) => Promise<FaultKind | null>;
   /** At the end of a run: that damage of what is stored would be noticed. */
   readonly checkDamage?: (random: Random) => Promise<void>;
 }

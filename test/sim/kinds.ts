@@ -5,7 +5,7 @@ import { LogDisk } from './durable-state.ts';
 import type { Surroundings } from './host.ts';
 import { ListMachine, type ListResult } from './list-machine.ts';
 import { ListTraffic, type ListHost } from './list-traffic.ts';
-import { checkDamageIsFound } from './disk-damage.ts';
+import { checkDamageIsFound, damageDisk } from './disk-damage.ts';
 import { checkGarbled } from './garble.ts';
 import { NodeHost, SIM_CLUSTER_ID, type NodeHostOptions } from './node-host.ts';
 import { SimDisk } from './sim-disk.ts';
@@ -36,6 +36,7 @@ export const NODE_KIND: Kind<ListHost> = {
     const identity = { clusterId: SIM_CLUSTER_ID, nodeId: id };
     return {
       durable: disk,
+      damage: (random) => damageDisk(disk, random),
       checkDamage: (random) => {
         faults.struck('bit of the store turned');
         if (disk.replaced.size > 0) faults.struck('old record put back');
@@ -102,6 +103,7 @@ export function tasksKind(seed: number): Kind<TaskHost> {
       const disk = new SimDisk();
       return {
         durable: disk,
+        damage: (random) => damageDisk(disk, random),
         start: (life, around) =>
           startTaskHost({ id, life, disk, bootstrap, history, tasks, around, retainTasks }),
       };

@@ -25,6 +25,8 @@ const WALL_JUMP_MS_MAX = 3_600_000;
 /** How often the operator looks after a server that is being replaced. */
 const OPERATOR_MS = 60;
 const STALL_MS_MAX = 600;
+/** Of the disks that are lost, those that are there and damaged. */
+const DAMAGED_RATE = 0.7;
 /** Of changes of membership that ask for what must be refused: two voters fewer at once. */
 const TWO_AT_ONCE_RATE = 0.1;
 /** … or, perhaps, to take in who was removed. */
@@ -179,9 +181,12 @@ export class Nemesis {
   }
 
   #loseDisk(): void {
-    const { operator } = this.#options;
+    const { operator, random, faults } = this.#options;
     const node = this.#victim();
-    if (operator.mayLose(node)) operator.replace(node);
+    if (!operator.mayLose(node)) return;
+    operator.replace(node);
+    if (random.chance(DAMAGED_RATE)) node.refuseDamage(random);
+    else faults.struck('folder wiped');
   }
 
   #restartLater(node: SimNode<Host>): void {

@@ -50,13 +50,12 @@ export class Operator {
     });
   }
 
-  /** The node's disk is lost. */
+  /** The node's disk is lost, or damaged: it must not be started from that again (docs/recovery.md). */
   replace(gone: SimNode<Host>): void {
     const fresh = this.#fresh();
     const config = this.#options.leader()?.host?.status().config;
     if (fresh === null || config === undefined) throw new Error('nobody may be lost now');
     this.#options.trace.add(gone.id, 'gone', `${fresh.id} takes its place`);
-    this.#options.faults.struck('folder wiped');
     gone.leave();
     fresh.join();
     this.#task = { gone, fresh, asVoter: config.voters.includes(gone.id) };

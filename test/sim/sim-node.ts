@@ -1,10 +1,12 @@
 import type { Entry, LogIndex, Message, NodeId, RaftStatus } from '../../src/raft/core/types.ts';
+import { StorageError } from '../../src/raft/storage/storage-errors.ts';
 import type { DurableState } from './durable-state.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { FaultCounts } from './faults.ts';
 import type { History } from './history.ts';
 import type { DiskFailure, Host, Server, Surroundings } from './host.ts';
 import type { Random } from './random.ts';
+import { SimFailure } from './sim-failure.ts';
 import type { Weather } from './swarm.ts';
 import type { Trace } from './trace.ts';
 
@@ -28,7 +30,7 @@ export interface SimNodeOptions<H extends Host> {
   readonly isAbsent: boolean;
 }
 
-/** `absent`: not there yet; `gone`: its disk is lost, it never comes back. */
+/** `absent`: not there yet; `gone`: its disk is lost or damaged, it never comes back. */
 type Standing = 'absent' | 'present' | 'gone';
 
 /** A server through its lives: up, paused, down. Its disk remains. */
@@ -103,10 +105,30 @@ export class SimNode<H extends Host> {
     this.start();
   }
 
-  /** For good: its disk is lost. */
+  /** For good: its disk is lost or damaged. */
   leave(): void {
     this.crash();
     this.#standing = 'gone';
+  }
+
+  /** I19: the disk that it has left for good ({@link leave}) is damaged, and no start from it may come about; or it is empty. */
+  refuseDamage(random: Random): void {
+    const { server, faults, trace, fail } = this.#options;
+    const attempt = async (): Promise<void> => {
+      const damage = (await server.damage?.(random)) ?? null;
+      faults.struck(damage ?? 'folder wiped');
+      if (damage === null) return;
+      this.#life++;
+      try {
+        (await server.start(this.#life, this.#surroundings(this.#life))).kill();
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        trace.add(this.id, 'refused', `${damage}: ${error.message}`);
+        return;
+      }
+      throw new SimFailure('I19', `${this.id} has started from its disk although: ${damage}`);
+    };
+    attempt().catch(fail);
   }
 
   start(): void {

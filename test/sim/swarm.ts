@@ -135,7 +135,7 @@ export function drawTroubles(random: Random): Troubles {
     wallJumpEveryMs: often(700, 0.3),
     transferEveryMs: often(random.pick([100, 500]), 0.3),
     membershipEveryMs: often(random.pick([100, 400]), 0.3),
-    replaceEveryMs: often(2500, 0.25),
+    replaceEveryMs: often(random.pick([500, 2500]), 0.3),
     snapshotNowEveryMs: often(500, 0.25),
     workerTroubleEveryMs: often(300, 0.9),
   };
