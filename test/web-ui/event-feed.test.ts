@@ -14,10 +14,12 @@ function feed() {
   const clock = new FakeClock();
   const sources: FakeSource[] = [];
   const told: string[] = [];
+  const afters: (number | null)[] = [];
   const made = new EventFeed({
-    open: () => {
+    open: (after) => {
       const source = new FakeSource();
       sources.push(source);
+      afters.push(after);
       return source;
     },
     listener: {
@@ -29,7 +31,7 @@ function feed() {
   });
   made.start();
   const source = (): FakeSource => sources.at(-1) ?? assert.fail('no source');
-  return { made, clock, sources, source, told };
+  return { made, clock, sources, source, told, afters };
 }
 
 describe('the stream of events', () => {
@@ -57,6 +59,42 @@ describe('the stream of events', () => {
     source().drop();
     source().open();
     assert.deepEqual(told, ['connecting', 'open', 'gap', 'down', 'open', 'gap']);
+  });
+
+  it('begins behind what other answers told when it broke before its first message', async () => {
+    const { made, source, sources, clock, afters } = feed();
+    made.noteIndex(39);
+    source().open();
+    made.noteIndex(40);
+    // By now the stream should have told more.
+    made.noteIndex(44);
+    source().drop();
+    made.noteIndex(45);
+    assert.equal(sources[0]?.readyState, 2, 'the browser would begin from now');
+    await clock.pass(1_000);
+    assert.deepEqual(afters, [null, 40]);
+    source().open();
+    source().receive(message(41));
+    source().drop();
+    assert.equal(sources.length, 2, 'from here on the browser resumes it');
+  });
+
+  it('begins behind its last message where the browser has given up, from now after a pause or a reset', async () => {
+    const { made, source, clock, afters } = feed();
+    source().open();
+    source().receive(message(7));
+    source().refuse();
+    await clock.pass(1_000);
+    made.restart();
+    assert.deepEqual(afters, [null, 7, 7]);
+    made.stop();
+    made.start();
+    source().open();
+    made.noteIndex(9);
+    source().reset();
+    source().refuse();
+    await clock.pass(1_000);
+    assert.deepEqual(afters.slice(3), [null, null]);
   });
 
   it('drops what a server sends a second time', () => {

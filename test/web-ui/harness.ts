@@ -27,6 +27,7 @@ export class MemoryServer {
   nodes: NodeView[] = [node('server1', { leader: true }), node('server2'), node('server3'), node('worker1')];
   index = 100;
   leader: string | null = 'server1';
+  term = 3;
   /** Decides which calls fail. */
   trouble: (call: string) => Trouble | null = () => null;
 
@@ -59,7 +60,9 @@ export class MemoryServer {
     const headers = { 'x-clb-index': String(this.index) };
     const [, , kind, id, what] = url.pathname.split('/');
     if (url.pathname === '/login') return new Response(null, { status: 204 });
-    if (kind === 'raft') return Response.json({ leader: this.leader, term: 3 });
+    if (kind === 'raft') {
+      return Response.json({ id: 'server1', leader: this.leader, leaderSince: null, term: this.term });
+    }
     if (kind === 'nodes') return Response.json(what === 'stop' ? body : { nodes: this.nodes }, { headers });
     if (id === undefined && body !== null) {
       const created = this.put(task(this.index + 1, body as TaskRequest as Partial<TaskView>));

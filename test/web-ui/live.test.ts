@@ -68,7 +68,8 @@ describe('the page', () => {
 
 describe('the page without its stream of events', () => {
   it('asks every two seconds, and stops asking when the stream is back', async () => {
-    const { server, clock, source, state } = await harness({ tasks: [task(1)] });
+    const { server, clock, source, event, state } = await harness({ tasks: [task(1)] });
+    event();
     source().drop();
     server.calls.length = 0;
     await clock.pass(10_000);
@@ -148,6 +149,17 @@ describe('the page while the cluster has trouble', () => {
     server.calls.length = 0;
     await clock.pass(10_000);
     assert.deepEqual(server.callsTo(LIST), [], 'and then no more');
+  });
+
+  it('remembers elections that no event told of, whatever view is open', async () => {
+    const { server, clock, state } = await harness();
+    assert.deepEqual(state().raft.spells, [{ term: 3, leader: 'server1', since: null }]);
+    Object.assign(server, { leader: 'server2', term: 4 });
+    await clock.pass(2_000);
+    assert.deepEqual(
+      state().raft.spells.map(({ term, leader }) => `${term} ${leader}`),
+      ['4 server2', '3 server1'],
+    );
   });
 
   it('moves the crown when an event tells of a new master', async () => {

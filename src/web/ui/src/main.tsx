@@ -2,7 +2,7 @@ import { options, render } from 'preact';
 import { systemClock } from './model/clock.ts';
 import { keptPart, parseDraft } from './model/draft.ts';
 import type { Draft } from './model/draft.ts';
-import { Api, linesPath } from './net/api.ts';
+import { Api, eventsPath, linesPath } from './net/api.ts';
 import { Client } from './net/client.ts';
 import { Actions } from './state/actions.ts';
 import type { PendingSend } from './state/actions.ts';
@@ -98,7 +98,7 @@ function start(root: HTMLElement): void {
     store,
     api,
     clock: systemClock,
-    openEvents: () => new EventSource('/v1/events'),
+    openEvents: (after) => new EventSource(eventsPath(after)),
     onTask: (task) => actions.noteTask(task),
   });
   actions.bind(live);

@@ -57,7 +57,13 @@ export function withView(board: RaftBoard, view: RaftView): RaftBoard {
   const servers = board.servers.map((server) =>
     server.id === view.id ? { id: view.id, view, problem: null } : server,
   );
-  return { ...board, servers, spells: withSpell(board.spells, view) };
+  return withSpellOf({ ...board, servers }, view);
+}
+
+/** Takes in who leads by the word of one server, and nothing else. */
+export function withSpellOf(board: RaftBoard, view: RaftView): RaftBoard {
+  const spells = withSpell(board.spells, view);
+  return spells === board.spells ? board : { ...board, spells };
 }
 
 /** A server gave no answer: what it said before stays, marked as old. */

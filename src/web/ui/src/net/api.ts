@@ -150,6 +150,11 @@ export class Api {
   }
 }
 
+/** Address of the stream of events behind this index of the log; null: from now on. */
+export function eventsPath(after: number | null): string {
+  return after === null ? '/v1/events' : `/v1/events?after=${after}`;
+}
+
 /** Address of the stream of log lines after this number. */
 export function linesPath(filter: LogFilter, after: number): string {
   const query = new URLSearchParams({ after: String(after) });

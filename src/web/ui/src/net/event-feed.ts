@@ -17,16 +17,18 @@ export interface FeedListener {
   onGap(): void;
 }
 
+const OPEN = 1;
 const CLOSED = 2;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 5_000;
 
 /**
  * The stream of events, kept open. Within one EventSource the browser itself reconnects and sends `Last-Event-ID`, so
- * nothing is missed; where it gave up (an answer other than 200) a new one is made, which begins from now.
+ * nothing is missed; where it gave up (an answer other than 200), or had no id to send, a new one is made, which begins behind
+ * what is known.
  */
 export class EventFeed {
-  readonly #open: () => EventSourceLike;
+  readonly #open: (after: number | null) => EventSourceLike;
   readonly #listener: FeedListener;
   readonly #clock: Clock;
   #source: EventSourceLike | null = null;
@@ -34,9 +36,12 @@ export class EventFeed {
   #retryMs = RETRY_MS_MIN;
   /** Index of the newest message of this EventSource; null before its first. */
   #lastIndex: number | null = null;
+  /** Index behind which the next stream is to begin; null: from now. */
+  #knownIndex: number | null = null;
 
   constructor(options: {
-    readonly open: () => EventSourceLike;
+    /** `after`: the index behind which the stream is to begin; null: now. */
+    readonly open: (after: number | null) => EventSourceLike;
     readonly listener: FeedListener;
     readonly clock: Clock;
   }) {
@@ -50,7 +55,28 @@ export class EventFeed {
     this.#connect();
   }
 
+  /** What happens until the next start is not asked for then: it may be a whole night. */
   stop(): void {
+    this.#leave();
+    this.#knownIndex = null;
+  }
+
+  /** Leaves a stream that seems dead though nobody closed it, and opens another. */
+  restart(): void {
+    this.#leave();
+    this.#listener.onState('down');
+    this.start();
+  }
+
+  /**
+   * Another answer told how it stands as of this index. Only the first one while the stream is open counts: what has happened by the
+   * time of later ones should have come through the stream, and is to be told by the next one if it did not.
+   */
+  noteIndex(index: number): void {
+    if (this.#source?.readyState === OPEN) this.#knownIndex ??= index;
+  }
+
+  #leave(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     this.#source?.close();
@@ -58,18 +84,11 @@ export class EventFeed {
     this.#retryMs = RETRY_MS_MIN;
   }
 
-  /** Leaves a stream that seems dead though nobody closed it, and opens another. */
-  restart(): void {
-    this.stop();
-    this.#listener.onState('down');
-    this.start();
-  }
-
   #connect(): void {
     this.#cancelRetry = null;
     this.#lastIndex = null;
     this.#listener.onState('connecting');
-    const source = this.#open();
+    const source = this.#open(this.#knownIndex);
     this.#source = source;
     const ifCurrent = (action: () => void) => () => {
       if (this.#source === source) action();
@@ -100,7 +119,9 @@ export class EventFeed {
 
   #onError(source: EventSourceLike): void {
     this.#listener.onState('down');
-    if (source.readyState !== CLOSED) return;
+    // The browser tries again by itself; without an id it would begin from now, and pass over what happens until then.
+    const resumes = this.#lastIndex !== null || this.#knownIndex === null;
+    if (source.readyState !== CLOSED && resumes) return;
     source.close();
     this.#source = null;
     this.#cancelRetry = this.#clock.after(this.#retryMs, () => this.#connect());
@@ -109,6 +130,7 @@ export class EventFeed {
 
   #onReset(): void {
     this.#lastIndex = null;
+    this.#knownIndex = null;
     this.#listener.onGap();
   }
 
@@ -121,6 +143,7 @@ export class EventFeed {
     // A server may send again what came just before the connection broke.
     if (this.#lastIndex !== null && message.index <= this.#lastIndex) return;
     this.#lastIndex = message.index;
+    this.#knownIndex = message.index;
     this.#listener.onMessage(message);
   }
 }

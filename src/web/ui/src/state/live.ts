@@ -3,7 +3,7 @@ import type { ClusterEvent, EventMessage } from '../../../../api/views.ts';
 import type { Clock } from '../model/clock.ts';
 import { withSample } from '../model/history.ts';
 import { withLeader, withNodes } from '../model/node-board.ts';
-import { withElected } from '../model/raft-board.ts';
+import { withElected, withSpellOf } from '../model/raft-board.ts';
 import { isFinal } from '../model/status.ts';
 import {
   isPaged,
@@ -47,7 +47,8 @@ export interface LiveOptions {
   readonly store: Store<AppState>;
   readonly api: Api;
   readonly clock: Clock;
-  readonly openEvents: () => EventSourceLike;
+  /** A stream of what happens after this index; null: from now on. */
+  readonly openEvents: (after: number | null) => EventSourceLike;
   /** Told of every task that was fetched, before it is shown. */
   readonly onTask: (task: TaskView) => void;
 }
@@ -170,7 +171,10 @@ export class Live {
     if (!meta.ok) return;
     // Only plain reads speak for the master; /v1/raft and stale reads for whichever server answered.
     const linearizable = /^\/v1\/(tasks|nodes)\b/.test(meta.path) && !meta.path.includes('stale=true');
-    if (linearizable && meta.index !== null) this.#stall.applied(meta.index);
+    if (linearizable && meta.index !== null) {
+      this.#stall.applied(meta.index);
+      this.#feed.noteIndex(meta.index);
+    }
     const skew = meta.dateMs === null ? 0 : meta.dateMs - clock.now();
     const before = store.get().skewMs;
     const skewMs = Math.abs(skew) < SKEW_MS_MIN ? 0 : Math.abs(skew - before) < SKEW_MS_MIN ? before : skew;
@@ -377,7 +381,12 @@ export class Live {
     const [nodes, raft] = await Promise.allSettled([api.nodes(), api.raft()]);
     if (raft.status === 'fulfilled') {
       const { leader, term } = raft.value;
-      store.update((state) => ({ ...state, leader, term: Math.max(state.term ?? 0, term) }));
+      store.update((state) => ({
+        ...state,
+        leader,
+        term: Math.max(state.term ?? 0, term),
+        raft: withSpellOf(state.raft, raft.value),
+      }));
     }
     if (nodes.status === 'rejected') {
       const reason: unknown = nodes.reason;
