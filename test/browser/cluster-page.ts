@@ -22,6 +22,7 @@ export class ClusterPage {
   readonly #browser: Browser;
   /** Errors that nobody caught, and refusals of the Content-Security-Policy. */
   readonly problems: string[] = [];
+  /** Of all its pages together. */
   loads = 0;
   #held = 0;
 
@@ -29,6 +30,10 @@ export class ClusterPage {
     this.cluster = cluster;
     this.#browser = browser;
     this.page = page;
+    this.#watch(page);
+  }
+
+  #watch(page: Page): void {
     page.on('pageerror', (error) => this.problems.push(`page error: ${error.message}`));
     page.on('console', (message) => {
       // A node that is stopped on purpose refuses requests; the browser notes each refusal as an error of its own.
@@ -45,6 +50,14 @@ export class ClusterPage {
     const opened = new ClusterPage(cluster, browser, page);
     await page.goto(cluster.url('client', '/'));
     return opened;
+  }
+
+  /** One more page, of somebody else: with cookies and connections of its own. */
+  async another(hash: string): Promise<Page> {
+    const page = await this.#browser.newPage({ viewport: { width: 1_280, height: 900 } });
+    this.#watch(page);
+    await page.goto(this.cluster.url('client', `/${hash}`));
+    return page;
   }
 
   async close(): Promise<void> {
