@@ -72,6 +72,8 @@ export interface ProcessClusterOptions {
   /** Only these nodes (default: all six). */
   readonly only?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Path of the program that a node is started from, by its id; {@link CLB} otherwise. */
+  readonly program?: (id: string) => string;
   /** Arguments for node itself (profiles). */
   readonly execArgv?: readonly string[];
   /** How a node is started otherwise than planned. */
@@ -151,7 +153,7 @@ export class ProcessCluster {
         ...words,
         ...NODE_FLAGS,
         ...(this.#options.execArgv ?? []),
-        CLB,
+        this.#options.program?.(id) ?? CLB,
         ...node.args,
         ...(this.#options.extraArgs?.[node.kind] ?? []),
       ],
@@ -191,6 +193,11 @@ export class ProcessCluster {
         return Promise.resolve();
       }),
     ]);
+  }
+
+  /** Resolves when the node's process has ended, by itself or because it was told to. */
+  async whenEnded(id: string): Promise<void> {
+    await this.#running.get(id)?.ended;
   }
 
   isRunning(id: string): boolean {

@@ -47,6 +47,8 @@ export const FAULT_KINDS = [
   'voter removed',
   'leader removed',
   'server replaced',
+  'server of the version before',
+  'server upgraded',
   'lead transferred',
   'snapshot taken',
   'snapshot installed',

@@ -8,6 +8,7 @@ import { ListTraffic, type ListHost } from './list-traffic.ts';
 import { checkDamageIsFound, damageDisk } from './disk-damage.ts';
 import { checkGarbled } from './garble.ts';
 import { NodeHost, SIM_CLUSTER_ID, type NodeHostOptions } from './node-host.ts';
+import { ProgramVersions } from './program-versions.ts';
 import { SimDisk } from './sim-disk.ts';
 import { TaskHistory } from './task-history.ts';
 import { startTaskHost, type TaskHost } from './task-host.ts';
@@ -84,6 +85,7 @@ const RETAIN_ALL = 1_000_000;
 /** Whole servers with simulated clients and workers. Made per run: its history of tasks belongs to one. */
 export function tasksKind(seed: number): Kind<TaskHost> {
   const tasks = new TaskHistory();
+  const versions = new ProgramVersions(seed);
   const mayForget = seed % 3 === 0;
   const retainTasks = mayForget ? RETAIN_FEW : RETAIN_ALL;
   return {
@@ -105,7 +107,7 @@ export function tasksKind(seed: number): Kind<TaskHost> {
         durable: disk,
         damage: (random) => damageDisk(disk, random),
         start: (life, around) =>
-          startTaskHost({ id, life, disk, bootstrap, history, tasks, around, retainTasks }),
+          startTaskHost({ id, life, disk, bootstrap, history, tasks, around, versions, retainTasks }),
       };
     },
     makeTraffic: (around) => {

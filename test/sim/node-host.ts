@@ -19,6 +19,7 @@ import type { CommittedCommand, StateMachine } from '../../src/raft/state-machin
 import type { KvOp, KvStore } from '../../src/raft/storage/kv-store.ts';
 import type { Timers } from '../../src/raft/timers.ts';
 import { messageBytes, readMessage, writeMessage } from '../../src/raft/transport/codec.ts';
+import { PROTOCOL_VERSIONS } from '../../src/raft/transport/versions.ts';
 import type { RaftTransport } from '../../src/raft/transport/transport.ts';
 import type { History } from './history.ts';
 import type { DiskFailure, Host, Surroundings } from './host.ts';
@@ -39,6 +40,8 @@ export interface NodeHostOptions<Result> {
   readonly history: History;
   readonly around: Surroundings;
   readonly machine: StateMachine<Result>;
+  /** What each server speaks now; otherwise all are of one version. */
+  readonly versionOf?: (server: NodeId) => number;
   /** Of the machine's state now; null where that would cost too much. */
   readonly digestNow: (index: number) => string | number | null;
 }
@@ -61,7 +64,7 @@ export class NodeHost<Result> implements Omit<Host, 'digest'> {
   static async start<Result>(options: NodeHostOptions<Result>): Promise<NodeHost<Result>> {
     const { id, disk, bootstrap, around } = options;
     const kv = new SimKv(disk, around);
-    const transport = new SimTransport(around);
+    const transport = new SimTransport(id, around, options.versionOf);
     const watched = new WatchedMachine(options);
     const timers = timersOf(around);
     const node = await RaftNode.open<Result>({
@@ -172,16 +175,29 @@ class SimTransport implements RaftTransport {
   onMessage: ((message: Message) => void) | null = null;
   onPeerLost: ((peer: NodeId) => void) | null = null;
   readonly #around: Surroundings;
+  readonly #versionOf: (server: NodeId) => number;
   readonly #heardAtMs = new Map<NodeId, number>();
+  readonly #versions = new Map<NodeId, number>();
 
-  constructor(around: Surroundings) {
+  constructor(
+    id: NodeId,
+    around: Surroundings,
+    versionOf: (server: NodeId) => number = () => PROTOCOL_VERSIONS.newest,
+  ) {
     this.#around = around;
+    this.#versionOf = versionOf;
+    this.#versions.set(id, versionOf(id));
+  }
+
+  newestVersions(): ReadonlyMap<NodeId, number> {
+    return this.#versions;
   }
 
   start(): void {
     const deliver = this.onMessage;
     this.onMessage = (message) => {
       this.#heardAtMs.set(message.from, this.#around.nowMs());
+      this.#versions.set(message.from, this.#versionOf(message.from));
       deliver?.(message);
     };
   }

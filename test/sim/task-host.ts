@@ -5,10 +5,11 @@ import type { MasterClock } from '../../src/scheduler/master/clock.ts';
 import type { WorkerLink } from '../../src/scheduler/master/worker-session.ts';
 import { ServerCluster } from '../../src/scheduler/server-cluster.ts';
 import type { ApplyResult } from '../../src/scheduler/state/ops.ts';
-import { TaskMachine } from '../../src/scheduler/task-machine.ts';
+import type { TaskMachine } from '../../src/scheduler/task-machine.ts';
 import type { History } from './history.ts';
 import type { Host, Surroundings } from './host.ts';
 import { NodeHost } from './node-host.ts';
+import { VersionedMachine, type ProgramVersions } from './program-versions.ts';
 import type { SimDisk } from './sim-disk.ts';
 import type { TaskHistory } from './task-history.ts';
 
@@ -39,17 +40,20 @@ export interface TaskHostOptions {
   readonly history: History;
   readonly tasks: TaskHistory;
   readonly around: Surroundings;
+  readonly versions: ProgramVersions;
   /** Finished tasks kept. */
   readonly retainTasks: number;
 }
 
 export async function startTaskHost(options: TaskHostOptions): Promise<TaskHost> {
-  const { id, life, disk, bootstrap, history, tasks, around } = options;
-  const machine = new TaskMachine({ segmentTasks: SEGMENT_TASKS });
+  const { id, life, disk, bootstrap, history, tasks, around, versions } = options;
+  const version = versions.startOf(id, bootstrap.voters.length > 0, around);
+  const machine = new VersionedMachine(version, SEGMENT_TASKS);
   const digestNow = (index: number): string | null =>
     index % DIGEST_EVERY === 0 ? machine.stateHash() : null;
   const host = await NodeHost.start<ApplyResult>({
     ...{ id, life, disk, bootstrap, history, around, machine, digestNow },
+    versionOf: (server) => versions.of(server),
   });
   const skewMs = around.random.below(WALL_SKEW_MS);
   const clock: MasterClock = {

@@ -139,6 +139,24 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     ]),
   },
   {
+    name: 'version-raised-before-all-know-it',
+    rule: 'A version counts from when the master has seen every member speak it',
+    kinds: TASKS,
+    edits: edits('src/scheduler/master/duties.ts', [
+      `Math.min(commonVersion(), OP_VERSION_NEWEST)`,
+      `Math.max(commonVersion(), OP_VERSION_NEWEST)`,
+    ]),
+  },
+  {
+    name: 'proposed-before-all-know-it',
+    rule: 'What only a newer version knows is proposed once the log says that all know it',
+    kinds: TASKS,
+    edits: edits('src/scheduler/master/master.ts', [
+      `isUnderstoodAt(machine.state.version, op)`,
+      `isUnderstoodAt(machine.state.version + 1, op)`,
+    ]),
+  },
+  {
     // Both of the places that hold the rule: a master stamps nothing older than what it has applied, and nobody applies anything older.
     name: 'log-time-goes-back',
     rule: 'Time in the log never goes back, whatever the masters’ clocks say',
