@@ -65,8 +65,13 @@ export class TrialGround {
 
   /** Any voter but this one. */
   voterBeside(leader: SimNode<Host>): SimNode<Host> {
+    return this.random.pick(this.votersBeside(leader));
+  }
+
+  /** All voters but this one. */
+  votersBeside(leader: SimNode<Host>): readonly SimNode<Host>[] {
     const voters = this.voters();
-    return this.random.pick(this.#nodes.filter((node) => node !== leader && voters.includes(node.id)));
+    return this.#nodes.filter((node) => node !== leader && voters.includes(node.id));
   }
 
   others(node: SimNode<Host>): readonly NodeId[] {

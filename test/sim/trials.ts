@@ -12,6 +12,8 @@ import { FAST_CLOCK, SLOW_CLOCK, type TrialGround } from './trial-ground.ts';
 const TRIAL_MS = 1500;
 /** Time enough for some requests. */
 const REQUESTS_MS = 600;
+/** Time enough for a message and what it causes; a few of them are less than an election timeout. */
+const STEP_MS = 20;
 /** More entries than any election and what follows it put into a log. */
 const WRITES = 30;
 
@@ -40,6 +42,7 @@ export class Trials {
     await this.#apartFromLeader();
     await this.#leaderAlone();
     await this.#longOldLog();
+    await this.#twoCandidates();
   }
 
   /** Hears nobody, and its clock is fast: neither may it unseat the leader, nor keep the others from electing one. */
@@ -118,6 +121,29 @@ export class Trials {
     await ground.until(() => ground.leaders().length > 0, `nobody is elected after ${leader.id}`);
     leader.start();
     await ground.heal('after a long old log');
+  }
+
+  /**
+   * §5.2: two are told to stand in the same term, and do not hear of each other. A voter gives its vote to the first, restarts,
+   * and is asked by the second: it has had its vote (I7).
+   */
+  async #twoCandidates(): Promise<void> {
+    const ground = this.#ground;
+    const leader = ground.leader();
+    const [first, second, voter, ...rest] = ground.votersBeside(leader);
+    if (first === undefined || second === undefined || voter === undefined) return;
+    ground.trace.add(voter.id, 'trial', `votes for ${first.id}, restarts, and is asked by ${second.id}`);
+    for (const other of rest) ground.isolate(other);
+    ground.network.cut(first.id, second.id);
+    ground.network.cut(leader.id, voter.id);
+    ground.network.cutOneWay(first.id, leader.id);
+    leader.touch((host) => host.transferLeadership(first.id));
+    await ground.run(STEP_MS);
+    voter.crash();
+    voter.start();
+    leader.touch((host) => host.transferLeadership(second.id));
+    await ground.run(STEP_MS);
+    await ground.heal('after two candidates in one term');
   }
 
   async #staysLeader(leader: SimNode<Host>, why: string): Promise<void> {
