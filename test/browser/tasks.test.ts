@@ -46,7 +46,11 @@ describe(
       await page.getByTestId('page-older').click();
       await page.waitForFunction(() => document.querySelectorAll('[data-testid=grid-row]').length === 20);
       assert.match(page.url(), /status=queued&cursor=\d+/);
-      await page.goBack();
+      await page.getByRole('button', { name: 'Back', exact: true }).click();
+      await page.waitForFunction(() => document.querySelectorAll('[data-testid=grid-row]').length === 100);
+      await page.getByTestId('page-older').click();
+      await page.getByRole('link', { name: 'Newest', exact: true }).click();
+      await page.waitForFunction(() => location.hash === '#/tasks?status=queued');
       await page.waitForFunction(() => document.querySelectorAll('[data-testid=grid-row]').length === 100);
       assert.deepEqual(await axeFaults(page), []);
 
@@ -87,6 +91,51 @@ describe(
       assert.ok(
         retried.every(({ retryOf, attempts }) => retryOf !== null && attempts[0]?.node === 'worker1'),
       );
+    });
+
+    it('takes No for an answer, stops in the middle of many when told to, and tells which could not be done', async () => {
+      const { page } = open;
+      await open.show('#/tasks?status=canceled');
+      await page.locator('[data-testid=bulk-all]').getByText('Retry all 120').click();
+      await page.getByTestId('bulk-ask').getByText('Send 120 payloads once more, as new ones?').waitFor();
+      await page.getByRole('button', { name: 'No', exact: true }).click();
+      await page.getByTestId('bulk-ask').waitFor({ state: 'detached' });
+
+      // Some go through, the others wait until Stop has been pressed.
+      let goOn = (): void => undefined;
+      const stopped = new Promise<void>((resolve) => (goOn = resolve));
+      let passed = 0;
+      await page.route('**/v1/tasks/*/retry', async (route) => {
+        if ((passed += 1) > 10) await stopped;
+        await route.continue();
+      });
+      await page.getByTestId('bulk-all').click();
+      await page.getByTestId('bulk-yes').click();
+      await page.locator('[data-testid=bulk-progress][data-done="10"]').waitFor();
+      await page.getByRole('button', { name: 'Stop', exact: true }).click();
+      goOn();
+      await page.locator('[data-testid=bulk-progress][data-state=stopped]').waitFor();
+      await page.getByTestId('bulk-progress').getByText('of 120 sent again, the others were left').waitFor();
+      // Those that were under way were not broken off.
+      assert.equal(Number(await page.getByTestId('bulk-progress').getAttribute('data-done')), passed);
+      assert.ok(passed > 10 && passed < 120, `${passed} were sent`);
+      await page.getByTestId('bulk-dismiss').click();
+      await page.unroute('**/v1/tasks/*/retry');
+
+      await page.route('**/v1/tasks/*/retry', (route) => route.abort());
+      await page.getByTestId('choose-all').check();
+      await page.getByTestId('choose-all').uncheck();
+      await page.getByText('Choose payloads to cancel or retry them.').waitFor();
+      await page.getByTestId('grid-row').first().getByRole('checkbox').check();
+      assert.equal(await page.getByTestId('bulk-cancel').isDisabled(), true, 'it has ended');
+      await page.getByTestId('bulk-retry').click();
+      await page.getByTestId('bulk-yes').click();
+      await page.locator('[data-testid=bulk-progress][data-state=over][data-failed="1"]').waitFor();
+      await page.getByTestId('bulk-failures').getByText('No answer.').waitFor();
+      await page.getByTestId('bulk-dismiss').click();
+      await page.unroute('**/v1/tasks/*/retry');
+      await page.getByTestId('grid-row').first().getByRole('link').click();
+      await page.locator('[data-testid=task-page][data-status=canceled]').waitFor();
     });
 
     it('shows the life of a task whose node is lost, its lines, its JSON, and takes it into the form', async () => {
