@@ -159,7 +159,8 @@ describe(
 
     it('shows the log entry by entry, and tasks and nodes as they were at any of them', async () => {
       const { page, cluster } = open;
-      for (let sent = 0; sent < 15; sent += 1) await open.submit({ command: ['true'] });
+      // One entry each at least: more than two pages of the log.
+      for (let sent = 0; sent < 60; sent += 1) await open.submit({ command: ['true'] });
       await open.show('#/cluster');
       await page.locator('[data-testid=raft-server][data-role=leader]').waitFor();
       await page.getByTestId('log-entry').first().locator('summary').click();

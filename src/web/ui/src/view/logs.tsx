@@ -100,6 +100,7 @@ function LogSearch({ filter }: { readonly filter: LogFilter }): VNode {
         autocomplete="off"
         spellcheck={false}
         data-testid="logs-q"
+        data-shortcut="search"
         value={typed}
         onInput={(event) => setTyped(event.currentTarget.value)}
       />

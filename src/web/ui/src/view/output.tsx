@@ -51,6 +51,7 @@ export function Output({ task }: { readonly task: TaskView }): VNode {
             autocomplete="off"
             spellcheck={false}
             data-testid="output-filter"
+            data-shortcut="search"
             value={filter}
             onInput={(event) => setFilter(event.currentTarget.value)}
           />
