@@ -12,7 +12,8 @@ h1 small { color: var(--muted); font-size: .85rem; font-weight: 400; }
 #filter { flex: 1 1 12rem; max-width: 28rem; }
 #state { margin-left: auto; color: var(--warn); font-size: .85rem; }
 #state.live { color: var(--good); }
-#lines { flex: 1; margin: 0; padding: .6rem 1rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;
+main { flex: 1; display: flex; min-height: 0; max-width: none; padding: 0; }
+#lines { flex: 1; min-width: 0; margin: 0; padding: .6rem 1rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere;
   font: 13px/1.6 ui-monospace, 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace; }
 #lines div { padding-left: .6rem; border-left: 2px solid transparent; }
 #lines div:hover { border-left-color: var(--line-strong); }
@@ -85,6 +86,6 @@ export function loggingPage(content: {
       ` value="${escapeHtml(content.filter)}">` +
       `<label><input id="follow" type="checkbox" checked> follow</label>` +
       `<span id="state" role="status">connecting</span></header>` +
-      `<div id="lines" role="log" tabindex="0" aria-label="Log lines of ${node}" data-cursor="${cursor}">${rows}</div>`,
+      `<main><div id="lines" role="log" tabindex="0" aria-label="Log lines of ${node}" data-cursor="${cursor}">${rows}</div></main>`,
   });
 }

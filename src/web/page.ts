@@ -48,15 +48,15 @@ export function page(parts: {
 
 const ONE_TEXT_STYLE = `
 body { display: grid; place-items: center; min-height: 100vh; min-height: 100dvh; }
-main { padding: 2rem 3.5rem; border: 1px solid var(--line); border-radius: 10px; background: var(--panel); font-size: 1.6rem;
-  font-weight: 600; }
+main { padding: 2rem 3.5rem; border: 1px solid var(--line); border-radius: 10px; background: var(--panel); }
+h1 { margin: 0; font-size: 1.6rem; font-weight: 600; }
 `;
 
 /** A page that shows one text and nothing else. */
 export function emptyPage(parts: { readonly title: string; readonly body: string }): Page {
   return page({
     title: parts.title,
-    body: `<main>${escapeHtml(parts.body)}</main>`,
+    body: `<main><h1>${escapeHtml(parts.body)}</h1></main>`,
     style: ONE_TEXT_STYLE,
   });
 }

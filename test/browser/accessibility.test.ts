@@ -16,13 +16,6 @@ const LOOKS = [
   { name: 'dark, phone', colorScheme: 'dark', width: 390 },
 ] as const;
 
-/** Faults of the nodes' own pages that are not mended, of which /stop is to be one word; everything else there counts. */
-const KNOWN: readonly (readonly [path: string, fault: RegExp])[] = [
-  ['/logging', /^landmark-one-main at html:/],
-  ['/stop', /^page-has-heading-one at html:/],
-  ['/v1/docs', /^scrollable-region-focusable at .*pre/],
-];
-
 /** Takes of the first view, each with an empty cache. */
 const TAKES = 5;
 /** Only to notice that something waits for a timer: on an idle machine it takes a tenth of this and less. */
@@ -107,13 +100,7 @@ describe(
             () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
           );
           assert.ok(wide <= 0, `${address} scrolls sideways by ${wide} px`);
-          const faults = await axeFaults(page);
-          const known = KNOWN.find(([path]) => address.endsWith(path))?.[1] ?? /^$/;
-          assert.deepEqual(
-            faults.filter((fault) => !known.test(fault)),
-            [],
-            address,
-          );
+          assert.deepEqual(await axeFaults(page), [], address);
         }
         await page.context().close();
       });

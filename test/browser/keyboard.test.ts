@@ -72,6 +72,17 @@ describe('the keyboard', { skip: CHROMIUM === undefined ? 'no chromium' : false,
     await page.waitForFunction(() => location.hash === '#/');
   });
 
+  it('loses no letter of a search that is typed as soon as the view is there', async () => {
+    const { page } = open;
+    await open.show('#/tasks');
+    await open.show('#/logs');
+    await page.getByTestId('logs-q').waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('master');
+    await page.waitForFunction(() => location.hash.endsWith('q=master'));
+    assert.equal(await page.getByTestId('logs-q').inputValue(), 'master');
+  });
+
   it('lists the shortcuts by ?, and gives the focus back afterwards', async () => {
     const { page } = open;
     await page.getByTestId('shortcuts').focus();

@@ -35,7 +35,7 @@ describe('/stop', () => {
       headers: { ...BROWSER, 'sec-fetch-site': 'none', 'sec-fetch-dest': 'document' },
     });
     assert.match(String(second.headers['content-type']), /^text\/html/);
-    assert.match(second.text, /<main>False<\/main>/);
+    assert.match(second.text, /<main><h1>False<\/h1><\/main>/);
     assert.equal(second.headers['cache-control'], 'no-store');
     assert.deepEqual(stop.calls, [true, false]);
   });

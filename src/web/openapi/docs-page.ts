@@ -89,7 +89,8 @@ function schemaLink(name: string): string {
 }
 
 function jsonHtml(value: unknown): string {
-  return `<pre>${escapeHtml(JSON.stringify(value, null, 2))}</pre>`;
+  // It scrolls, so the keyboard must get there.
+  return `<pre tabindex="0">${escapeHtml(JSON.stringify(value, null, 2))}</pre>`;
 }
 
 /** Escaped; what stands in backticks becomes code. */

@@ -228,7 +228,7 @@ function Spells({ spells }: { readonly spells: readonly Spell[] }): VNode {
     <section class="panel" aria-labelledby="spells-title">
       <div class="section-head">
         <h2 id="spells-title">Elections</h2>
-        <span class="muted">seen by this page</span>
+        <span class="muted">since this page was opened</span>
       </div>
       {spells.length === 0 ? <p class="empty muted">No master has been seen yet.</p> : null}
       <ol class="spells" reversed>

@@ -83,10 +83,20 @@ function LogSearch({ filter }: { readonly filter: LogFilter }): VNode {
   // The node may be chosen while the timer runs.
   const latest = useRef(filter);
   latest.current = filter;
-  useEffect(() => setTyped(filter.q), [filter.q]);
+  // What came from here is not put back over what is typed meanwhile, nor over what was typed before this view was drawn.
+  const known = useRef(filter.q);
   useEffect(() => {
-    if (typed.trim() === filter.q) return;
-    const timer = setTimeout(() => go({ ...latest.current, q: typed.trim() }), TYPING_MS);
+    if (filter.q === known.current) return;
+    known.current = filter.q;
+    setTyped(filter.q);
+  }, [filter.q]);
+  useEffect(() => {
+    const q = typed.trim();
+    if (q === filter.q) return;
+    const timer = setTimeout(() => {
+      known.current = q;
+      go({ ...latest.current, q });
+    }, TYPING_MS);
     return () => clearTimeout(timer);
   }, [typed]);
   return (
