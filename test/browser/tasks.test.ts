@@ -25,6 +25,44 @@ describe(
       assert.equal(status, 200);
     };
 
+    it('narrows the table down by label, name and time, in the address', async () => {
+      const { page } = open;
+      const sent = [
+        { name: 'narrow a', labels: { team: 'narrow-blue' } },
+        { name: 'narrow b', labels: { team: 'narrow-blue' } },
+        { name: 'narrow a', labels: { team: 'narrow-red' } },
+      ];
+      for (const task of sent) await open.submit({ command: ['true'], ...task });
+      const shows = (count: number): Promise<unknown> =>
+        page.waitForFunction(
+          (wanted) => document.querySelectorAll('[data-testid=grid-row]').length === wanted,
+          count,
+        );
+      const narrow = page.getByTestId('narrow');
+      await open.show('#/tasks?q=narrow');
+      await shows(3);
+      await narrow.getByText('Label, name and time').click();
+      await narrow.getByLabel('Label').fill('team=narrow-blue');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => location.hash === '#/tasks?q=narrow&label=team%3Dnarrow-blue');
+      await shows(2);
+      await narrow.getByLabel('Name').fill('narrow a');
+      await page.getByTestId('narrow-apply').click();
+      await shows(1);
+      await narrow.getByLabel('Sent before').fill('2020-01-02T03:04:05');
+      await page.getByTestId('narrow-apply').click();
+      await page.getByText('No payload matches.').waitFor();
+      assert.match(
+        await narrow.locator('summary').innerText(),
+        /label team=narrow-blue, name narrow a, sent before 2020-01-02 03:04:05/,
+      );
+      assert.deepEqual(await axeFaults(page), []);
+      await open.picture('tasks-narrowed');
+      await page.getByTestId('narrow-clear').click();
+      await page.waitForFunction(() => location.hash === '#/tasks?q=narrow');
+      await shows(3);
+    });
+
     it('lists tasks in pages, by status and search in the address, and cancels and retries many at once', async () => {
       const { page, cluster } = open;
       const tasks = Array.from({ length: 230 }, (_, at) => ({

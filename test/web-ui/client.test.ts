@@ -112,6 +112,9 @@ describe('a read', () => {
     await api.listTasks({ status: 'failed', q: 'a b', cursor: null }, 50, 'cur');
     assert.equal(asked[1], `${asked[0] ?? ''}&stale=true`);
     assert.match(asked[0] ?? '', /limit=50&status=failed&q=a\+b&cursor=cur/);
+    const narrow = { label: 'team=blue', since: '2026-01-02T03:04:05.000Z' };
+    await api.listTasks({ status: null, q: '', cursor: null, ...narrow }, 50, null).catch(() => undefined);
+    assert.match(asked[2] ?? '', /limit=50&label=team%3Dblue&since=2026-01-02T03%3A04%3A05.000Z/);
   });
 
   it('does not ask a second time where nobody answers at all', async () => {

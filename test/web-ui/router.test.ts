@@ -27,12 +27,23 @@ describe('addresses within the page', () => {
       NO_FILTER,
       { status: 'failed', q: 'a b&c?d', cursor: null },
       { status: null, q: '', cursor: '123' },
+      { status: null, q: '', cursor: null, label: 'team=blue', name: 'a b' },
+      {
+        status: 'queued',
+        q: 'c',
+        cursor: '7',
+        since: '2026-01-02T03:04:05.000Z',
+        until: '2026-02-03T04:05:06.000Z',
+      },
     ] as const) {
       for (const view of ['home', 'tasks'] as const) {
         assert.deepEqual(parseRoute(tasksHash(filter, view)), { kind: view, filter });
       }
     }
-    assert.deepEqual(parseRoute('#/tasks?status=nonsense&cursor=-1'), { kind: 'tasks', filter: NO_FILTER });
+    assert.deepEqual(parseRoute('#/tasks?status=nonsense&cursor=-1&label=&since=soon'), {
+      kind: 'tasks',
+      filter: NO_FILTER,
+    });
   });
 
   it('keep which log lines are looked at', () => {

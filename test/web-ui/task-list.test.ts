@@ -93,6 +93,11 @@ describe('the list of tasks', () => {
       false,
     );
     assert.equal(lists.withTask(found, task(9)), found);
+    const filter = lists.narrowed(lists.NO_FILTER, { label: 'team=blue', name: '' });
+    assert.deepEqual(filter, { ...lists.NO_FILTER, label: 'team=blue' }, 'what is empty narrows nothing');
+    const blue = lists.withFirstPage(lists.emptyList(filter), page(3, 1), false);
+    assert.equal(lists.withTask(blue, task(9)), blue);
+    assert.equal(lists.sameFilter(filter, lists.NO_FILTER), false);
   });
 
   it('adds older pages without repeating a row', () => {

@@ -1,5 +1,5 @@
 import type { TaskFilter } from './task-list.ts';
-import { NO_FILTER } from './task-list.ts';
+import { NARROWINGS, narrowed, NO_FILTER } from './task-list.ts';
 import { STATUSES } from './status.ts';
 
 /** Addresses within the page (after #). Each view of the page is one kind; new views are added here. */
@@ -50,13 +50,20 @@ export function parseRoute(hash: string): Route {
   }
 }
 
+const TEXT_CHARS_MAX = 200;
+
 /** What an address does not say, or says wrong, counts as not filtered. */
 function taskFilter(given: URLSearchParams): TaskFilter {
   const status = STATUSES.find((known) => known === given.get('status')) ?? null;
   const cursor = given.get('cursor');
+  const q = (given.get('q') ?? '').slice(0, TEXT_CHARS_MAX);
+  const narrowing = Object.fromEntries(
+    NARROWINGS.map((by) => [by, (given.get(by) ?? '').slice(0, TEXT_CHARS_MAX)] as const).filter(
+      ([by, text]) => (by !== 'since' && by !== 'until') || !Number.isNaN(Date.parse(text)),
+    ),
+  );
   return {
-    status,
-    q: (given.get('q') ?? '').slice(0, 200),
+    ...narrowed({ ...NO_FILTER, status, q }, narrowing),
     cursor: cursor !== null && /^\d{1,15}$/.test(cursor) ? cursor : null,
   };
 }
@@ -87,6 +94,7 @@ export function tasksHash(filter: TaskFilter = NO_FILTER, view: 'home' | 'tasks'
   const query = new URLSearchParams();
   if (filter.status !== null) query.set('status', filter.status);
   if (filter.q !== '') query.set('q', filter.q);
+  for (const by of NARROWINGS) if (filter[by] !== undefined) query.set(by, filter[by]);
   if (filter.cursor !== null) query.set('cursor', filter.cursor);
   const path = view === 'home' ? '#/' : '#/tasks';
   return query.size === 0 ? path : `${path}?${query.toString()}`;

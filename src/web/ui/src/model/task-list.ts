@@ -18,7 +18,11 @@ export interface ListPage {
   readonly counts: Counts;
 }
 
-export interface TaskFilter {
+/** What GET /v1/tasks can be narrowed down by besides; each is absent where it is not. */
+export const NARROWINGS = ['label', 'name', 'since', 'until'] as const;
+export type Narrowing = Readonly<Partial<Record<(typeof NARROWINGS)[number], string>>>;
+
+export interface TaskFilter extends Narrowing {
   readonly status: TaskStatus | null;
   /** Free text; empty for none. */
   readonly q: string;
@@ -27,6 +31,25 @@ export interface TaskFilter {
 }
 
 export const NO_FILTER: TaskFilter = { status: null, q: '', cursor: null };
+
+/** Which tasks belong to it, only the server can tell. */
+export function isSearch(filter: TaskFilter): boolean {
+  return filter.q !== '' || isNarrowed(filter);
+}
+
+export function isNarrowed(filter: Narrowing): boolean {
+  return NARROWINGS.some((by) => filter[by] !== undefined);
+}
+
+/** The same status and search, narrowed down by these and nothing else, from its first page on. Empty texts count as absent. */
+export function narrowed({ status, q }: TaskFilter, narrowing: Narrowing): TaskFilter {
+  const kept = NARROWINGS.map((by) => [by, narrowing[by] ?? ''] as const).filter(([, text]) => text !== '');
+  return { status, q, cursor: null, ...Object.fromEntries(kept) };
+}
+
+export function sameFilter(a: TaskFilter, b: TaskFilter): boolean {
+  return (['status', 'q', 'cursor', ...NARROWINGS] as const).every((by) => a[by] === b[by]);
+}
 
 export type Counts = Readonly<Partial<Record<TaskStatus, number>>>;
 
@@ -146,10 +169,10 @@ export function withTask(list: TaskList, task: TaskView): TaskList {
   return { ...list, ...capped(list, rows) };
 }
 
-/** Free text can only be judged by the server, so a new row is never put into a search by guess. */
+/** A new row is never put into a search by guess. */
 function matches(filter: TaskFilter, row: TaskRow): boolean {
   return (
-    filter.q === '' && filter.cursor === null && (filter.status === null || filter.status === row.status)
+    !isSearch(filter) && filter.cursor === null && (filter.status === null || filter.status === row.status)
   );
 }
 

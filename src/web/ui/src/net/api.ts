@@ -5,6 +5,7 @@ import type { NodeView, OutputStream, RaftLogEntryView, RaftView, StateView } fr
 import type { LogPage } from '../model/log-tail.ts';
 import type { LogFilter } from '../model/router.ts';
 import type { ListPage, TaskFilter } from '../model/task-list.ts';
+import { NARROWINGS } from '../model/task-list.ts';
 import { ApiFailure, isPassing } from './client.ts';
 import type { Client } from './client.ts';
 
@@ -29,6 +30,7 @@ export class Api {
     const query = new URLSearchParams({ limit: String(limit) });
     if (filter.status !== null) query.set('status', filter.status);
     if (filter.q !== '') query.set('q', filter.q);
+    for (const by of NARROWINGS) if (filter[by] !== undefined) query.set(by, filter[by]);
     if (cursor !== null) query.set('cursor', cursor);
     query.set('brief', 'true');
     const read = await this.#read<ListPage>('/v1/tasks', query);

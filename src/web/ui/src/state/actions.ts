@@ -8,7 +8,7 @@ import { shortId } from '../model/format.ts';
 import { withIntent } from '../model/node-board.ts';
 import { generatePayload } from '../model/payload.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
-import { emptyList, PAGE_ROWS, withOlderPage, withTask } from '../model/task-list.ts';
+import { emptyList, PAGE_ROWS, sameFilter, withOlderPage, withTask } from '../model/task-list.ts';
 import type { TaskFilter } from '../model/task-list.ts';
 import { resultPreview } from '../model/task-row.ts';
 import type { Api } from '../net/api.ts';
@@ -153,9 +153,7 @@ export class Actions {
   setFilter(filter: TaskFilter, pageRows: number = PAGE_ROWS): void {
     const { store } = this.#options;
     const { list } = store.get();
-    const { status, q, cursor } = list.filter;
-    const same = status === filter.status && q === filter.q && cursor === filter.cursor;
-    if (same && list.pageRows === pageRows) return;
+    if (sameFilter(list.filter, filter) && list.pageRows === pageRows) return;
     store.set({ list: emptyList(filter, list.counts, pageRows), listFailure: null });
     this.#live?.refreshAll();
   }

@@ -7,6 +7,7 @@ import { withElected, withSpellOf } from '../model/raft-board.ts';
 import { isFinal } from '../model/status.ts';
 import {
   isPaged,
+  isSearch,
   withCounts,
   withEvent,
   withFirstPage,
@@ -259,7 +260,7 @@ export class Live {
     const changed = this.#changedIds;
     // Without the stream nothing tells what has changed; and whether it matches a search, only the server knows.
     const whole = this.#fetchAll || store.get().feed !== 'open';
-    const searching = store.get().list.filter.q !== '';
+    const searching = isSearch(store.get().list.filter);
     const all = whole || searching || isPaged(store.get().list) || changed.size > SINGLE_FETCHES_MAX;
     const detailId = store.get().detail?.id ?? null;
     const wholeDetail = whole || (detailId !== null && changed.has(detailId));

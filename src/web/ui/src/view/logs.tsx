@@ -7,6 +7,7 @@ import { logsHash, taskHash } from '../model/router.ts';
 import type { LogFilter } from '../model/router.ts';
 import { useApp, useSelect } from './context.ts';
 import { Icon } from './icons.tsx';
+import { useTyped } from './use-typed.ts';
 import { ViewTitle } from './view-title.tsx';
 
 const TYPING_MS = 250;
@@ -79,26 +80,7 @@ function LogBar({
 }
 
 function LogSearch({ filter }: { readonly filter: LogFilter }): VNode {
-  const [typed, setTyped] = useState(filter.q);
-  // The node may be chosen while the timer runs.
-  const latest = useRef(filter);
-  latest.current = filter;
-  // What came from here is not put back over what is typed meanwhile, nor over what was typed before this view was drawn.
-  const known = useRef(filter.q);
-  useEffect(() => {
-    if (filter.q === known.current) return;
-    known.current = filter.q;
-    setTyped(filter.q);
-  }, [filter.q]);
-  useEffect(() => {
-    const q = typed.trim();
-    if (q === filter.q) return;
-    const timer = setTimeout(() => {
-      known.current = q;
-      go({ ...latest.current, q });
-    }, TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
+  const [typed, setTyped] = useTyped(filter.q, TYPING_MS, (q) => go({ ...filter, q }));
   return (
     <div class="search logs-search">
       <Icon name="search" />

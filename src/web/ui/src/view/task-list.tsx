@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { tasksHash } from '../model/router.ts';
-import { ROWS_MAX, visibleRows } from '../model/task-list.ts';
+import { isSearch, ROWS_MAX, visibleRows } from '../model/task-list.ts';
 import type { TaskFilter, TaskList } from '../model/task-list.ts';
 import { useApp, useSelect } from './context.ts';
 import { StatusTabs, TaskSearch } from './task-filter.tsx';
@@ -12,7 +12,7 @@ export function Tasks({ filter }: { readonly filter: TaskFilter }): VNode {
   const { actions } = useApp();
   const list = useSelect((state) => state.list);
   const rows = visibleRows(list);
-  useEffect(() => actions.setFilter(filter), [filter.status, filter.q]);
+  useEffect(() => actions.setFilter(filter), [tasksHash(filter)]);
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const toggle = (id: string): void =>
     setOpen((before) => {
@@ -75,7 +75,7 @@ export function Nothing({ list }: { readonly list: TaskList }): VNode {
       </div>
     );
   }
-  const filtered = list.filter.status !== null || list.filter.q !== '';
+  const filtered = list.filter.status !== null || isSearch(list.filter);
   return (
     <div class="empty" data-testid="tasks-empty">
       <p>{filtered ? 'No payload matches.' : 'Nothing has been sent yet.'}</p>

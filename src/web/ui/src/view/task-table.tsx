@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import { duration, parseTime, plural } from '../model/format.ts';
 import { taskHash, tasksHash } from '../model/router.ts';
 import { isFinal, STATUS_BADGES } from '../model/status.ts';
-import { TABLE_ROWS, totalCount, visibleRows } from '../model/task-list.ts';
+import { isSearch, TABLE_ROWS, totalCount, visibleRows } from '../model/task-list.ts';
 import type { TaskFilter, TaskList } from '../model/task-list.ts';
 import type { TaskRow } from '../model/task-row.ts';
 import { BULK_MAX, suits } from '../state/bulk.ts';
@@ -11,7 +11,7 @@ import type { BulkKind, BulkProgress } from '../model/bulk-progress.ts';
 import type { BulkTarget } from '../state/bulk.ts';
 import { useApp, useSelect } from './context.ts';
 import { Ago, BadgeView, CopyId } from './small.tsx';
-import { StatusTabs, TaskSearch } from './task-filter.tsx';
+import { NarrowFilter, StatusTabs, TaskSearch } from './task-filter.tsx';
 import { Nothing } from './task-list.tsx';
 import { ViewTitle } from './view-title.tsx';
 
@@ -23,7 +23,7 @@ export function TaskTable({ filter }: { readonly filter: TaskFilter }): VNode {
   useEffect(() => {
     actions.setFilter(filter, TABLE_ROWS);
     setChosen(new Set());
-  }, [filter.status, filter.q, filter.cursor]);
+  }, [tasksHash(filter)]);
   const toggle = useCallback(
     (id: string) =>
       setChosen((before) => {
@@ -42,6 +42,7 @@ export function TaskTable({ filter }: { readonly filter: TaskFilter }): VNode {
           <StatusTabs list={list} view="tasks" />
           <TaskSearch list={list} view="tasks" />
         </div>
+        <NarrowFilter filter={filter} />
         <BulkBar list={list} rows={rows} chosen={chosen} clear={() => setChosen(new Set())} />
         {rows.length === 0 ? (
           <Nothing list={list} />
@@ -237,8 +238,9 @@ function AllOf({
   readonly list: TaskList;
   readonly ask: (what: BulkKind) => void;
 }): VNode | null {
-  const { status, q, cursor } = list.filter;
-  if (status === null || q !== '' || cursor !== null || matching(list) <= TABLE_ROWS) return null;
+  const { status, cursor } = list.filter;
+  if (status === null || isSearch(list.filter) || cursor !== null || matching(list) <= TABLE_ROWS)
+    return null;
   const what: BulkKind = isFinal(status) ? 'retry' : 'cancel';
   return (
     <button type="button" class="link-button" data-testid="bulk-all" onClick={() => ask(what)}>
