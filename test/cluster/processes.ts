@@ -113,8 +113,14 @@ export class ProcessCluster {
   /** Starts every node and waits until a master leads and all nodes that run tasks are ready. */
   static async start(options: ProcessClusterOptions = {}): Promise<ProcessCluster> {
     const cluster = await ProcessCluster.prepare(options);
-    for (const node of cluster.nodes) cluster.startNode(node.id);
-    await cluster.whenReady();
+    try {
+      for (const node of cluster.nodes) cluster.startNode(node.id);
+      await cluster.whenReady();
+    } catch (error) {
+      // Nobody else has it yet who could.
+      await cluster.destroy();
+      throw error;
+    }
     return cluster;
   }
 
