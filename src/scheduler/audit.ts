@@ -42,7 +42,7 @@ export async function* auditLines(inputs: AuditInputs): AsyncGenerator<AuditLine
   const { state, server } = inputs;
   const { archive } = state.tasks;
   const { finishCount, retiredThrough } = archive.counters();
-  const live = [...state.tasks.live()];
+  const live = state.tasks.live();
   const { appliedIndex } = state;
   yield {
     kind: 'head',

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ApiError, ERROR_STATUS } from '../api/errors.ts';
 import type { SubmitItem } from '../api/cluster.ts';
 import type { BatchResultItem, TaskView } from '../api/tasks.ts';
@@ -8,6 +9,9 @@ import type { NewTask, Op, OpResult, SubmitItemResult } from './state/ops.ts';
 
 /** Text of the tasks in one op; with the rest of the op an entry stays below its limit. */
 const PART_CHARS_MAX = 512 * 1024;
+
+/** Tasks of a batch made ready, or answered, in one turn of the event loop: a voter must not be late for its peers. */
+const TASKS_PER_TURN = 500;
 
 /** Tasks with their JSON, which is made once. */
 interface Prepared {
@@ -29,23 +33,27 @@ export class Submitter {
 
   /** @throws ApiError as {@link Master.submit}; for an atomic call also INVALID or CONFLICT, naming the first task refused. */
   async submit(items: readonly SubmitItem[], atomic: boolean): Promise<readonly BatchResultItem[]> {
-    const parts = inParts(items.map((item) => this.#prepare(item)));
+    const parts = inParts(await inTurns(items, (item) => this.#prepare(item)));
     if (atomic) {
       const results =
         parts.length <= 1 ? await this.#submitOne(parts[0] ?? [], true) : await this.#stage(parts);
       const at = results.findIndex((result) => result.kind === 'refused');
       const refused = results[at];
       if (refused?.kind === 'refused') throw refusal(refused, items.length === 1 ? '' : `tasks[${at}].`);
-      return results.map((result) => this.#answer(result));
+      return inTurns(results, (result) => this.#answer(result));
     }
     const answers = await Promise.all(parts.map((part) => this.#submitApart(part)));
     const failed = answers.find((answer) => answer instanceof ApiError);
     if (failed !== undefined && parts.length === 1) throw failed;
-    return answers.flatMap((answer, at) =>
-      answer instanceof ApiError
-        ? (parts[at] ?? []).map((): BatchResultItem => failure(answer))
-        : answer.map((result) => this.#answer(result)),
-    );
+    const results: BatchResultItem[] = [];
+    for (const [at, answer] of answers.entries()) {
+      const ofPart =
+        answer instanceof ApiError
+          ? (parts[at] ?? []).map((): BatchResultItem => failure(answer))
+          : await inTurns(answer, (result) => this.#answer(result));
+      for (const result of ofPart) results.push(result);
+    }
+    return results;
   }
 
   #prepare(item: SubmitItem): Prepared {
@@ -116,6 +124,17 @@ export class Submitter {
         return failure(refusal(result, ''));
     }
   }
+}
+
+/** As `map`, but many items take several turns of the event loop. */
+async function inTurns<T, R>(items: readonly T[], of: (item: T) => R): Promise<readonly R[]> {
+  if (items.length <= TASKS_PER_TURN) return items.map(of);
+  const made: R[] = [];
+  for (let from = 0; from < items.length; from += TASKS_PER_TURN) {
+    if (from > 0) await nextTurn();
+    for (const item of items.slice(from, from + TASKS_PER_TURN)) made.push(of(item));
+  }
+  return made;
 }
 
 function joined(part: readonly Prepared[]): string {

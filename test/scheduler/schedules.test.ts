@@ -19,7 +19,7 @@ describe('schedules on a master', () => {
     });
     assert.equal(schedule.tz, 'UTC');
     await test.clock.advance(30_000);
-    const tasks = [...test.machine.state.tasks.live()];
+    const tasks = test.machine.state.tasks.live();
     assert.equal(tasks.length, 3);
     assert.deepEqual(tasks[0]?.spec, {
       command: ['date'],

@@ -3,8 +3,10 @@ import type { StateMachine } from '../state-machine.ts';
 import type { Timers } from '../timers.ts';
 import type { Proposals } from './proposals.ts';
 
-/** Looking at the clock costs more than applying a small entry. */
+/** Looking at the clock costs more than applying a small entry … */
 const ENTRIES_PER_CLOCK_LOOK = 16;
+/** … but not more than this much of a large one: sixteen of those take seconds. */
+const BYTES_PER_CLOCK_LOOK = 16 * 1024;
 
 export interface ApplierOptions<Result> {
   readonly machine: StateMachine<Result>;
@@ -79,13 +81,15 @@ export class Applier<Result> {
     let nowMs = startMs;
     let entries = 0;
     let bytes = 0;
+    let lookedAt = 0;
     try {
       for (let entry = this.#queue[this.#head]; entry !== undefined; entry = this.#queue[this.#head]) {
         this.#head += 1;
         this.#apply(entry, nowMs);
         entries += 1;
         bytes += entry.kind === 'command' ? entry.payload.byteLength : 0;
-        if (entries % ENTRIES_PER_CLOCK_LOOK !== 0) continue;
+        if (entries % ENTRIES_PER_CLOCK_LOOK !== 0 && bytes - lookedAt < BYTES_PER_CLOCK_LOOK) continue;
+        lookedAt = bytes;
         nowMs = timers.nowMs();
         if (nowMs - startMs >= sliceMs) break;
       }

@@ -53,7 +53,7 @@ export function freeze(state: TaskState): FrozenState {
     nodes: [...state.nodes.values()],
     staged: [...state.staged],
     schedules: state.schedules.all(),
-    tasks: [...state.tasks.live()],
+    tasks: state.tasks.live(),
     finished: archive.unsaved(),
     amendments: archive.unsavedAmendments(),
   };

@@ -5,6 +5,8 @@ import { DueHeap } from './due-heap.ts';
 import { IdIndex } from './id-index.ts';
 import { currentAttempt } from './lifecycle.ts';
 import type { TaskRecord } from './records.ts';
+import { SeqMap } from './seq-map.ts';
+import { ShardedMap } from './sharded-map.ts';
 import { SortedNumbers } from './sorted-numbers.ts';
 import { TaskQueue } from './task-queue.ts';
 import { priorityOf, shapeOf } from './task-spec.ts';
@@ -22,11 +24,11 @@ const DUE_VOID_MIN = 1_024;
  */
 export class TaskTable {
   readonly archive: Archive;
-  #live = new Map<string, TaskRecord>();
-  #idBySeq = new Map<number, string>();
+  #live = new SeqMap<TaskRecord>();
+  #seqs = new ShardedMap<number>();
   #liveSeqs = new SortedNumbers();
   #ids = new IdIndex();
-  #keys = new Map<string, string>();
+  #keys = new ShardedMap<number>();
   #queue = new TaskQueue();
   #due = new DueHeap();
   #scheduled = 0;
@@ -53,24 +55,24 @@ export class TaskTable {
     return this.#queue;
   }
 
-  /** Live tasks in the order of submission. */
-  live(): IterableIterator<TaskRecord> {
+  /** Live tasks in the order of submission, as of now. */
+  live(): readonly TaskRecord[] {
     return this.#live.values();
   }
 
   get(id: string): TaskRecord | undefined {
-    return this.#live.get(id);
+    const seq = this.#seqs.get(id);
+    return seq === undefined ? undefined : this.#live.get(seq);
   }
 
   bySeq(seq: number): TaskRecord | undefined {
-    const id = this.#idBySeq.get(seq);
-    return id === undefined ? undefined : this.#live.get(id);
+    return this.#live.get(seq);
   }
 
   /** The live task submitted under this key digest. */
   byKey(key: string): TaskRecord | undefined {
-    const id = this.#keys.get(key);
-    return id === undefined ? undefined : this.#live.get(id);
+    const seq = this.#keys.get(key);
+    return seq === undefined ? undefined : this.#live.get(seq);
   }
 
   /** The largest submission number below `seq` of a live task; 0 if there is none. */
@@ -127,7 +129,7 @@ export class TaskTable {
   dependentsOf(id: string): readonly TaskRecord[] {
     const waiting: TaskRecord[] = [];
     for (const dependent of this.#dependents.get(id) ?? NO_TASKS) {
-      const task = this.#live.get(dependent);
+      const task = this.get(dependent);
       if (task !== undefined) waiting.push(task);
     }
     return waiting.sort((a, b) => a.seq - b.seq);
@@ -147,7 +149,7 @@ export class TaskTable {
 
   /** A new task, or the next record of a live one. A final one moves to the archive. */
   put(next: TaskRecord): void {
-    const previous = this.#live.get(next.id);
+    const previous = this.get(next.id);
     if (previous === undefined) this.#enter(next);
     else this.#leaveTables(previous, next);
     this.#counts[next.status] += 1;
@@ -155,16 +157,16 @@ export class TaskTable {
       this.#exit(next);
       return;
     }
-    this.#live.set(next.id, next);
+    this.#live.set(next.seq, next);
     this.#enterTables(previous, next);
   }
 
   #enter(task: TaskRecord): void {
     this.#lastSeq = Math.max(this.#lastSeq, task.seq);
-    this.#idBySeq.set(task.seq, task.id);
+    this.#seqs.set(task.id, task.seq);
     this.#liveSeqs.add(task.seq);
     this.#ids.add(task.id);
-    if (task.key !== null) this.#keys.set(task.key, task.id);
+    if (task.key !== null) this.#keys.set(task.key, task.seq);
   }
 
   #leaveTables(previous: TaskRecord, next: TaskRecord): void {
@@ -208,11 +210,11 @@ export class TaskTable {
   }
 
   #exit(task: TaskRecord): void {
-    this.#live.delete(task.id);
-    this.#idBySeq.delete(task.seq);
+    this.#live.delete(task.seq);
+    this.#seqs.delete(task.id);
     this.#liveSeqs.delete(task.seq);
     this.#ids.delete(task.id);
-    if (task.key !== null && this.#keys.get(task.key) === task.id) this.#keys.delete(task.key);
+    if (task.key !== null && this.#keys.get(task.key) === task.seq) this.#keys.delete(task.key);
     this.archive.add(task);
   }
 
@@ -223,11 +225,11 @@ export class TaskTable {
 
   /** Empties it; live tasks follow by {@link put}, in the order of submission, then {@link restored}. */
   reset(lastSeq: number): void {
-    this.#live = new Map();
-    this.#idBySeq = new Map();
+    this.#live = new SeqMap();
+    this.#seqs = new ShardedMap();
     this.#liveSeqs = new SortedNumbers();
     this.#ids = new IdIndex();
-    this.#keys = new Map();
+    this.#keys = new ShardedMap();
     this.#queue = new TaskQueue();
     this.#due = new DueHeap();
     this.#scheduled = 0;
@@ -239,9 +241,9 @@ export class TaskTable {
 
   /** Rebuilds what follows from all tasks together: who waits for whom, and how many have finished. */
   restored(): void {
-    for (const task of this.#live.values()) {
+    for (const task of this.live()) {
       if (task.status !== 'scheduled' || task.waitsFor === 0) continue;
-      for (const on of task.spec.after ?? []) if (this.#live.has(on)) this.addDependency(task.id, on);
+      for (const on of task.spec.after ?? []) if (this.#seqs.has(on)) this.addDependency(task.id, on);
     }
     for (const [status, count] of this.archive.countByStatus()) this.#counts[status] = count;
   }

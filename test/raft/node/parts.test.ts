@@ -151,11 +151,12 @@ describe('the applier', () => {
     assert.deepEqual(slices, [{ through: 3, entries: 3, bytes: 10 }]);
   });
 
-  it('lets other events have their turn when applying takes long', () => {
+  /** Each entry takes that long. */
+  const makeSlow = (entryMs: number) => {
     const timers = new ManualTimers();
     const slow = new (class extends WordMachine {
       override apply(...args: Parameters<WordMachine['apply']>): string {
-        timers.spend(1);
+        timers.spend(entryMs);
         return super.apply(...args);
       }
     })();
@@ -170,6 +171,11 @@ describe('the applier', () => {
       onApplied: (through) => slices.push(through),
       onFailed: (error) => assert.fail(String(error)),
     });
+    return { timers, slices, applier };
+  };
+
+  it('lets other events have their turn when applying takes long', () => {
+    const { timers, slices, applier } = makeSlow(1);
     applier.enqueue(Array.from({ length: 40 }, (_, n) => command(n + 1)));
     assert.deepEqual(slices, [16]);
     applier.enqueue([command(41)]);
@@ -177,6 +183,16 @@ describe('the applier', () => {
     timers.turn();
     timers.turn();
     assert.deepEqual(slices, [16, 32, 41]);
+  });
+
+  it('applies large entries one by one if each takes long', () => {
+    const { timers, slices, applier } = makeSlow(50);
+    const payload = new Uint8Array(500_000);
+    applier.enqueue([1, 2, 3].map((index) => ({ ...command(index), payload })));
+    assert.deepEqual(slices, [1]);
+    timers.turn();
+    timers.turn();
+    assert.deepEqual(slices, [1, 2, 3]);
   });
 
   it('stops for good when the state machine throws', () => {

@@ -5,6 +5,8 @@ import { decodeRows, encodeRows } from '../../../src/scheduler/state/candidate-r
 import { DueHeap } from '../../../src/scheduler/state/due-heap.ts';
 import { HashPositions } from '../../../src/scheduler/state/hash-positions.ts';
 import { IdIndex } from '../../../src/scheduler/state/id-index.ts';
+import { SeqMap } from '../../../src/scheduler/state/seq-map.ts';
+import { ShardedMap } from '../../../src/scheduler/state/sharded-map.ts';
 import { SortedNumbers } from '../../../src/scheduler/state/sorted-numbers.ts';
 import { TaskQueue } from '../../../src/scheduler/state/task-queue.ts';
 import { Random } from './random.ts';
@@ -113,6 +115,72 @@ describe('IdIndex', () => {
     index.delete('abc222');
     assert.deepEqual(index.find('abc', 10), []);
     assert.deepEqual(index.find('abd3', 10), ['abd333']);
+  });
+});
+
+/** Does the same at random with a map of texts or numbers and with a Map. */
+function compareWithMap<K extends string | number>(
+  map: {
+    readonly size: number;
+    get(key: K): number | undefined;
+    set(key: K, value: number): void;
+    delete(key: K): unknown;
+  },
+  keyOf: (number: number) => K,
+): Map<K, number> {
+  const random = new Random(5);
+  const model = new Map<K, number>();
+  for (let step = 0; step < 60_000; step += 1) {
+    const key = keyOf(random.below(20_000));
+    if (random.below(10) < 6) {
+      map.set(key, step);
+      model.set(key, step);
+    } else {
+      map.delete(key);
+      model.delete(key);
+    }
+    assert.equal(map.size, model.size);
+  }
+  for (let number = 0; number < 20_000; number += 1)
+    assert.equal(map.get(keyOf(number)), model.get(keyOf(number)));
+  return model;
+}
+
+describe('ShardedMap', () => {
+  it('holds what a Map holds', () => {
+    const map = new ShardedMap<number>();
+    compareWithMap(map, (number) => (number * 7_919).toString(32));
+    assert.equal(map.has('no such text'), false);
+    assert.equal(map.delete('no such text'), false);
+    map.set('', 1);
+    assert.equal(map.get(''), 1);
+    assert.equal(map.delete(''), true);
+  });
+});
+
+describe('SeqMap', () => {
+  it('holds what a Map holds', () => {
+    const map = new SeqMap<number>();
+    const model = compareWithMap(map, (number) => number);
+    assert.deepEqual(
+      [...map.values()].sort((a, b) => a - b),
+      [...model.values()].sort((a, b) => a - b),
+    );
+  });
+
+  it('gives its values in the order of the numbers, if these came in order', () => {
+    const map = new SeqMap<number>();
+    for (let seq = 1; seq <= 10_000; seq += 1) {
+      map.set(seq, seq);
+      if (seq % 3 > 0) map.delete(seq - 1);
+    }
+    map.set(2, 2);
+    const values = map.values();
+    assert.deepEqual(
+      values,
+      [...values].sort((a, b) => a - b),
+    );
+    assert.equal(values.length, map.size);
   });
 });
 

@@ -1,0 +1,44 @@
+const SHARDS = 256;
+
+/**
+ * A Map from text to V, in parts, in no order. Whenever a Map is full it copies itself: one of a million entries holds the event loop for
+ * longer than an election timeout, and on all servers at the same entry; a part of this one for less than a millisecond. The
+ * parts of random texts do not fill up at the same moment.
+ */
+export class ShardedMap<V> {
+  readonly #shards: readonly Map<string, V>[] = Array.from({ length: SHARDS }, () => new Map<string, V>());
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get(key: string): V | undefined {
+    return this.#shardOf(key).get(key);
+  }
+
+  has(key: string): boolean {
+    return this.#shardOf(key).has(key);
+  }
+
+  set(key: string, value: V): void {
+    const shard = this.#shardOf(key);
+    const before = shard.size;
+    shard.set(key, value);
+    this.#size += shard.size - before;
+  }
+
+  /** False if it was not there. */
+  delete(key: string): boolean {
+    if (!this.#shardOf(key).delete(key)) return false;
+    this.#size -= 1;
+    return true;
+  }
+
+  /** By the last two characters: ids and digests are random there. */
+  #shardOf(key: string): Map<string, V> {
+    const { length } = key;
+    const at = (key.charCodeAt(length - 1) * 31 + key.charCodeAt(length - 2)) & (SHARDS - 1);
+    return this.#shards[at] as Map<string, V>;
+  }
+}
