@@ -43,10 +43,11 @@ export class Operator {
     const members = [...config.voters, ...config.learners];
     if (!members.includes(node.id)) return false;
     if (config.voters.includes(node.id) && config.voters.length < 3) return false;
-    // A configuration that only one of them knows of could come in force without that one.
-    return this.#options.nodes.every(({ id, host }) => {
+    // A configuration that only one of them knows of could come in force without that one; so could a change that waits
+    // in a paused process.
+    return this.#options.nodes.every(({ id, host, isPaused }) => {
       if (!members.includes(id) || id === node.id) return true;
-      return host !== null && sameMembers(host.status().config, config);
+      return host !== null && !isPaused && sameMembers(host.status().config, config);
     });
   }
 

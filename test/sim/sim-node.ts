@@ -72,6 +72,9 @@ export class SimNode<H extends Host> {
   get durable(): DurableState {
     return this.#options.server.durable;
   }
+  get isPaused(): boolean {
+    return this.#backlog !== null;
+  }
   /** Its own monotonic time. */
   get clockMs(): number {
     return (
