@@ -8,6 +8,10 @@ export interface RaftSettings {
   readonly tellCommitMs: number;
   /** An election timeout is drawn from [electionMs, 2 × electionMs). */
   readonly electionMs: number;
+  /** A follower bears a tick more of silence for every so many bytes of entries that came in one append … */
+  readonly patienceBytes: number;
+  /** … but not more than this in all: so much later may a leader be found missing that dies while it takes in large entries. */
+  readonly patienceMs: number;
   /** A timer later than this many ticks means that the event loop stood still, which says nothing about the leader. */
   readonly stallTicks: number;
   /** A voter heard within this time counts as reachable. */
@@ -71,6 +75,8 @@ export const RAFT_DEFAULTS: RaftSettings = {
   heartbeatMs: 60,
   tellCommitMs: 2,
   electionMs: 200,
+  patienceBytes: 64 * 1024,
+  patienceMs: 500,
   stallTicks: 2,
   contactMs: 800,
   readBarrierMs: 1_000,
@@ -104,6 +110,8 @@ export function coreConfig(id: NodeId, settings: RaftSettings): RaftConfig {
     id,
     electionTicks: Math.ceil(settings.electionMs / settings.tickMs),
     heartbeatTicks: Math.ceil(settings.heartbeatMs / settings.tickMs),
+    patienceBytes: settings.patienceBytes,
+    patienceTicksMax: Math.ceil(settings.patienceMs / settings.tickMs),
     messageBytesMax: settings.messageBytesMax,
     inflightMessagesMax: settings.inflightMessagesMax,
     inflightBytesMax: settings.inflightBytesMax,

@@ -140,13 +140,14 @@ function timersOf(around: Surroundings): Timers {
 
 function settingsOf(weather: Weather): RaftSettings {
   const { tickMs, limits, snapshotEvery, trailingEntries } = weather;
-  const { electionTicks, heartbeatTicks, ...sizes } = limits;
+  const { electionTicks, heartbeatTicks, patienceTicksMax, ...sizes } = limits;
   const electionMs = tickMs * electionTicks;
   return {
     ...sizes,
     tickMs,
     heartbeatMs: tickMs * heartbeatTicks,
     electionMs,
+    patienceMs: tickMs * patienceTicksMax,
     stallTicks: 2,
     tellCommitMs: tickMs / 5,
     contactMs: 4 * electionMs,

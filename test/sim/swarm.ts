@@ -152,6 +152,8 @@ function drawLimits(random: Random): Omit<RaftConfig, 'id'> {
     proposalBytesMax: 10_000,
     unappliedBytesMax: random.pick([1, 300, 1_000_000]),
     pendingReadsMax: random.pick([1, 5, 1000]),
+    patienceBytes: random.pick([100, 1000, 65_536]),
+    patienceTicksMax: random.pick([1, 10, 50]),
   };
 }
 

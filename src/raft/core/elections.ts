@@ -9,6 +9,10 @@ type MessageOf<K extends Message['kind']> = Extract<Message, { kind: K }>;
 
 /** For everybody but the leader. */
 export function tickElection(server: Server): void {
+  if (server.patience > 0) {
+    server.patience--;
+    return;
+  }
   server.electionElapsed++;
   if (server.role === 'learner' || server.electionElapsed < server.electionTimeout) return;
   // Who can't write can't win; to stand would only disturb those who can.

@@ -1,5 +1,6 @@
 /** The follower's side of replication: appends, heartbeats, snapshots (§5.3, §7). */
 import { invariantBroken, present } from './assert.ts';
+import { bytesOf } from './entry-size.ts';
 import { minIndex, plus } from './ids.ts';
 import { heardFromLeader } from './roles.ts';
 import type { Server } from './server.ts';
@@ -36,7 +37,16 @@ function mergeEntries(server: Server, entries: readonly Entry[]): void {
   const first = entries[fresh];
   if (first === undefined) return;
   if (first.index <= server.log.lastIndex) server.truncateLog(first.index);
-  server.appendToLog(fresh === 0 ? entries : entries.slice(fresh));
+  const appended = fresh === 0 ? entries : entries.slice(fresh);
+  server.appendToLog(appended);
+  bePatient(server, appended);
+}
+
+/** The leader has these to apply, too: large ones hold up its heartbeats, which is no reason to replace it. */
+function bePatient(server: Server, entries: readonly Entry[]): void {
+  const { patienceBytes, patienceTicksMax } = server.config;
+  const ticks = Math.floor(bytesOf(entries) / patienceBytes);
+  server.patience = Math.min(server.patience + ticks, patienceTicksMax);
 }
 
 /** Not in the log, or in conflict with what is there. */

@@ -1,6 +1,6 @@
 /** The leader's side of replication: what to send to whom, and what follows from the answers (§5.3, §5.4.2). */
 import { assert } from './assert.ts';
-import { entryBytes } from './entry-size.ts';
+import { bytesOf, entryBytes } from './entry-size.ts';
 import { asLogIndex, maxIndex, minIndex, next, plus, previous } from './ids.ts';
 import type { Leadership } from './leadership.ts';
 import type { Progress } from './progress.ts';
@@ -80,12 +80,6 @@ function sendAppend(server: Server, id: NodeId, peer: Progress, what: 'entries' 
   peer.toldCommit = maxIndex(peer.toldCommit, minIndex(server.commitIndex, lastSent));
   if (peer.state === 'probe') peer.probeOutstanding = true;
   else if (entries.length > 0) peer.sent(lastSent, bytesOf(entries));
-}
-
-function bytesOf(entries: readonly Entry[]): number {
-  let bytes = 0;
-  for (const entry of entries) bytes += entryBytes(entry);
-  return bytes;
 }
 
 /** The follower needs what is compacted. One that is silent gets nothing: it would not arrive. */

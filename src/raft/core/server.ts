@@ -53,6 +53,8 @@ export class Server {
   /** Ticks since the leader was heard, a vote was granted, or a campaign began. */
   electionElapsed = 0;
   electionTimeout = 0;
+  /** Ticks for which the election timer stands still ({@link RaftConfig.patienceBytes}). */
+  patience = 0;
 
   constructor(config: RaftConfig, recovered: RecoveredState, random: (boundExclusive: number) => number) {
     checkConfig(config);
@@ -104,6 +106,7 @@ export class Server {
     assert(term > this.currentTerm, 'terms only grow');
     this.currentTerm = term;
     this.votedFor = votedFor;
+    this.patience = 0;
     this.out.hardStateChanged({ currentTerm: term, votedFor });
   }
 
@@ -189,6 +192,8 @@ function checkConfig(config: RaftConfig): void {
   const positive: readonly Exclude<keyof RaftConfig, 'id'>[] = [
     'electionTicks',
     'heartbeatTicks',
+    'patienceBytes',
+    'patienceTicksMax',
     'messageBytesMax',
     'inflightMessagesMax',
     'inflightBytesMax',

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { asLogIndex, asNodeId, asTerm } from '../../../src/raft/core/ids.ts';
-import type { Message } from '../../../src/raft/core/types.ts';
+import type { Entry, Message } from '../../../src/raft/core/types.ts';
 import {
   ELECTION_TICKS,
   Network,
@@ -344,6 +344,85 @@ describe('leader stickiness (thesis §4.2.3)', () => {
     net.nodes.set(outsider.id, outsider);
     for (let i = 0; i < 5 * ELECTION_TICKS; i++) net.tick();
     assert.deepEqual([leader.status.role, leader.status.term], ['leader', 1]);
+  });
+});
+
+describe('patience with a leader that has large entries to apply', () => {
+  const PATIENCE_BYTES = 1_000;
+  const PATIENCE_TICKS_MAX = 20;
+  const config = { patienceBytes: PATIENCE_BYTES, patienceTicksMax: PATIENCE_TICKS_MAX };
+  const follower = (): TestNode => new TestNode({ id: n1, state: emptyState(three), config });
+  const entryOf = (bytes: number, index = 1): Entry => command(index, 1, 'x'.repeat(bytes));
+
+  /** Ticks until it stands. */
+  function ticksToStand(node: TestNode): number {
+    for (let ticks = 1; ticks <= ELECTION_TICKS + 2 * PATIENCE_TICKS_MAX; ticks++) {
+      const due = node.core.ticksUntilDue();
+      node.tick();
+      if (node.status.role !== 'follower') {
+        assert.equal(due, 1, 'the driver was told of this tick');
+        return ticks;
+      }
+    }
+    assert.fail('it never stands');
+  }
+
+  it('is an election timeout and no more after small entries', () => {
+    const node = follower();
+    node.receive(append({ entries: [entryOf(20), entryOf(20, 2)] }));
+    assert.equal(ticksToStand(node), ELECTION_TICKS);
+  });
+
+  it('bears a tick more for every so many bytes', () => {
+    const node = follower();
+    node.receive(append({ entries: [entryOf(3 * PATIENCE_BYTES)] }));
+    assert.equal(node.core.ticksUntilDue(), ELECTION_TICKS + 3);
+    assert.equal(ticksToStand(node), ELECTION_TICKS + 3);
+  });
+
+  it('has a limit, however much comes', () => {
+    const node = follower();
+    for (let index = 1; index <= 8; index++) {
+      const prev = { prevLogIndex: asLogIndex(index - 1), prevLogTerm: asTerm(index === 1 ? 0 : 1) };
+      node.receive(append({ ...prev, entries: [entryOf(10 * PATIENCE_BYTES, index)] }));
+    }
+    assert.equal(ticksToStand(node), ELECTION_TICKS + PATIENCE_TICKS_MAX);
+  });
+
+  it('does not come again with entries that are here already', () => {
+    const node = follower();
+    const message = append({ entries: [entryOf(5 * PATIENCE_BYTES)] });
+    node.receive(message);
+    node.tick(5);
+    node.receive(message);
+    assert.equal(ticksToStand(node), ELECTION_TICKS);
+  });
+
+  it('is not lost by a heartbeat: what comes after the entries was sent before they are applied', () => {
+    const node = follower();
+    node.receive(append({ entries: [entryOf(5 * PATIENCE_BYTES)] }));
+    node.receive(heartbeat());
+    assert.equal(ticksToStand(node), ELECTION_TICKS + 5);
+  });
+
+  it('helps nobody else to replace the leader meanwhile', () => {
+    const node = follower();
+    node.receive(append({ entries: [entryOf(5 * PATIENCE_BYTES)] }));
+    node.tick(ELECTION_TICKS + 4);
+    node.takeOutgoing();
+    node.receive(voteRequest({ from: n3, term: asTerm(9), preVote: true, lastLogIndex: asLogIndex(9) }));
+    assert.deepEqual(node.outgoing, []);
+  });
+
+  it('ends with the term, and with standing itself', () => {
+    const node = follower();
+    node.receive(append({ entries: [entryOf(9 * PATIENCE_BYTES)] }));
+    node.receive(heartbeat({ term: asTerm(2) }));
+    assert.equal(ticksToStand(node), ELECTION_TICKS);
+    const asked = follower();
+    asked.receive(append({ entries: [entryOf(9 * PATIENCE_BYTES)] }));
+    asked.receive({ kind: 'timeoutNow', from: n2, to: n1, term: asTerm(1) });
+    assert.equal(asked.core.ticksUntilDue(), ELECTION_TICKS);
   });
 });
 

@@ -40,6 +40,8 @@ export function testConfig(id: NodeId, overrides: Partial<RaftConfig> = {}): Raf
     id,
     electionTicks: ELECTION_TICKS,
     heartbeatTicks: HEARTBEAT_TICKS,
+    patienceBytes: 64 * 1024,
+    patienceTicksMax: 50,
     messageBytesMax: 1024 * 1024,
     inflightMessagesMax: 64,
     inflightBytesMax: 4 * 1024 * 1024,

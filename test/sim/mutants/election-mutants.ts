@@ -128,4 +128,10 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     kinds: CORE,
     edits: edits(elections, [`  if (!granted) {\n`, `  if (!granted) {\n    server.electionElapsed = 0;\n`]),
   },
+  {
+    name: 'patience-without-end',
+    rule: 'A follower bears a busy leader’s silence for a while, not for ever',
+    kinds: CORE,
+    edits: edits(elections, [`    server.patience--;\n`, '']),
+  },
 ];
