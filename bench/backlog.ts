@@ -1,11 +1,12 @@
 /**
  * A backlog of a million queued tasks on three real servers (goal P7 of docs/benchmarks.md): cycles a second with it beside those
- * without, memory of a voter per task, the longest pause while snapshots are taken, and the time from the start of a killed
- * server to ready. `node --import tsx bench/backlog.ts [--tasks 1000000] [--secs 10] [--clients 64]`. Linux only.
+ * without, elections, memory of a voter per task, the longest pause while snapshots are taken, and the time from the start of a
+ * killed server to ready. `node --import tsx bench/backlog.ts [--tasks 999936] [--secs 40] [--clients 64]`. Linux only.
  * Prints one JSON line.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { LIMITS } from '../src/api/limits.ts';
 import { Clb } from '../src/sdk/index.ts';
 import type { NodeView, RaftView } from '../src/api/views.ts';
 import { eventually } from '../test/cluster/processes.ts';
@@ -16,9 +17,11 @@ function option(name: string, otherwise: number): number {
   const at = process.argv.indexOf(name);
   return at === -1 ? otherwise : Number(process.argv[at + 1]);
 }
-const TASKS = option('--tasks', 1_000_000);
-const SECS = option('--secs', 10);
+/** Of each kind of load; long enough that snapshots are among what it has to bear. */
+const SECS = option('--secs', 40);
 const CLIENTS = option('--clients', 64);
+/** As many as may be queued, but for those of the cycles. */
+const TASKS = option('--tasks', LIMITS.queuedTasksMax - CLIENTS);
 const BATCH = 5_000;
 /** How often a server is asked how it is: the longest answer shows the longest pause. */
 const PROBE_MS = 5;
@@ -112,6 +115,10 @@ async function snapshotIndexes(): Promise<readonly number[]> {
   return Promise.all(servers.map(async (id) => (await cluster.get<RaftView>(id, '/v1/raft')).snapshotIndex));
 }
 
+async function term(): Promise<number> {
+  return (await cluster.getAny<RaftView>('/v1/raft')).term;
+}
+
 /** From the start of a killed follower to its /readyz. */
 async function restart(of: ProcessCluster): Promise<{ readonly s: number; readonly cpu_s: number }> {
   const master = await of.master();
@@ -133,14 +140,17 @@ try {
   const empty = await cycles();
   const before = servers.map(residentKiB);
   const snapshotsBefore = await snapshotIndexes();
+  const terms = [await term()];
   let fillSeconds = 0;
   const pausesMs = await pauses(async () => {
     fillSeconds = await fill();
   });
   const snapshots = await snapshotIndexes();
   const after = servers.map(residentKiB);
-  await cycles();
+  terms.push(await term());
   const full = await cycles();
+  terms.push(await term());
+  const snapshotsLast = await snapshotIndexes();
   const restarted = await restart(cluster);
   const settled = servers.map(residentKiB);
   const { nodes } = await cluster.getAny<{ nodes: readonly NodeView[] }>('/v1/nodes');
@@ -154,7 +164,8 @@ try {
         ratio: Math.round((full.cycles_s / empty.cycles_s) * 100) / 100,
         kib_per_task: before.map((kib, at) => Math.round((((after[at] ?? 0) - kib) / TASKS) * 1_000) / 1_000),
         mb_after: settled.map((kib) => Math.round(kib / 1_024)),
-        snapshots_at: snapshots.map((index, at) => [snapshotsBefore[at], index]),
+        terms_before_filling_after_it_and_after_cycles: terms,
+        snapshots_at: snapshots.map((index, at) => [snapshotsBefore[at], index, snapshotsLast[at]]),
         health_ms_p99_and_max_while_filling: pausesMs,
         restart_to_ready: restarted,
       },
