@@ -139,7 +139,9 @@ export class RaftCore {
     const { leadership } = server;
     if (leadership !== null) return Math.max(1, heartbeatTicks - leadership.heartbeatElapsed);
     const election =
-      server.role === 'learner' ? electionTicks : server.electionTimeout - server.electionElapsed + server.patience;
+      server.role === 'learner'
+        ? electionTicks
+        : server.electionTimeout - server.electionElapsed + server.patience;
     const due = server.forwardedReads.count > 0 ? Math.min(election, electionTicks) : election;
     return Math.max(1, due);
   }
