@@ -162,14 +162,7 @@ export class History {
       broken('I9', `${id} applies ${entry.index}, which is not on its disk`);
     const seen = this.#seen.get(id);
     if (seen?.life === life) {
-      // State machines need not be told of configurations.
-      while (
-        seen.appliedIndex + 1 < entry.index &&
-        this.#committed[seen.appliedIndex + 1]?.isConfig === true
-      ) {
-        seen.appliedIndex++;
-      }
-      if (entry.index !== seen.appliedIndex + 1)
+      if (entry.index !== this.#pastConfigs(seen.appliedIndex, entry.index) + 1)
         broken('I5', `${id} applies ${entry.index} after ${String(seen.appliedIndex)}`);
       seen.appliedIndex = entry.index;
     }
@@ -202,12 +195,20 @@ export class History {
 
   /** I15: a read that was asked when `floor` was answered sees at least that. */
   read(id: NodeId, floor: number, appliedIndex: number): void {
-    if (appliedIndex < floor)
+    const seenIndex = this.#pastConfigs(appliedIndex);
+    if (seenIndex < floor)
       broken(
         'I15',
-        `a read on ${id} sees ${String(appliedIndex)}, but ${String(floor)} was answered before it was asked`,
+        `a read on ${id} sees ${String(seenIndex)}, but ${String(floor)} was answered before it was asked`,
       );
     this.#answeredIndex = Math.max(this.#answeredIndex, appliedIndex);
+  }
+
+  /** State machines need not be told of configurations: with those that follow, but before `end`, this one has seen as much. */
+  #pastConfigs(appliedIndex: number, end = Infinity): number {
+    let index = appliedIndex;
+    while (index + 1 < end && this.#committed[index + 1]?.isConfig === true) index++;
+    return index;
   }
 
   #begin(node: NodeView): Seen {
