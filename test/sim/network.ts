@@ -85,6 +85,16 @@ export class SimNetwork {
     for (const message of waiting) this.#arrive(link, message);
   }
 
+  /** Unclogs, too, but what waits comes when the function that this returns is called, after what is sent until then. */
+  setAside(from: NodeId, to: NodeId): () => void {
+    const link = this.#link(from, to);
+    const waiting = link.clogged ?? [];
+    link.clogged = null;
+    return () => {
+      for (const message of waiting) this.#arrive(link, message);
+    };
+  }
+
   /** Links that are cut work again. */
   mend(): void {
     for (const links of this.#links.values()) for (const link of links.values()) link.isCut = false;

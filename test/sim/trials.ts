@@ -14,6 +14,11 @@ const TRIAL_MS = 1500;
 const REQUESTS_MS = 600;
 /** Time enough for a message and what it causes; a few of them are less than an election timeout. */
 const STEP_MS = 20;
+/** How often a trial looks for the moment that it waits for. */
+const LOOK_MS = 1;
+const LOOKS_MAX = 300;
+/** Longer than anything a trial does meanwhile. */
+const DISK_STALL_MS = 200;
 /** More entries than any election and what follows it put into a log. */
 const WRITES = 30;
 
@@ -43,6 +48,8 @@ export class Trials {
     await this.#leaderAlone();
     await this.#longOldLog();
     await this.#twoCandidates();
+    await this.#lateVotes();
+    await this.#readOfNewLeader();
   }
 
   /** Hears nobody, and its clock is fast: neither may it unseat the leader, nor keep the others from electing one. */
@@ -144,6 +151,72 @@ export class Trials {
     leader.touch((host) => host.transferLeadership(second.id));
     await ground.run(STEP_MS);
     await ground.heal('after two candidates in one term');
+  }
+
+  /**
+   * §5.2: votes of one term are late, and come when their candidate stands in the next, in which nobody has voted for it yet: they
+   * make no leader (I1).
+   */
+  async #lateVotes(): Promise<void> {
+    const ground = this.#ground;
+    const { network } = ground;
+    const leader = ground.leader();
+    const [candidate, ...voters] = ground.votersBeside(leader);
+    if (candidate === undefined) return;
+    ground.trace.add(candidate.id, 'trial', 'is given votes of the term before');
+    network.cutOneWay(candidate.id, leader.id);
+    for (const { id } of voters) network.clog(id, candidate.id);
+    leader.touch((host) => host.transferLeadership(candidate.id));
+    await ground.run(STEP_MS);
+    const votes = voters.map(({ id }) => network.setAside(id, candidate.id));
+    const term = candidate.host?.status().term ?? 0;
+    for (const voter of voters) voter.stallDisk(DISK_STALL_MS);
+    candidate.setClockRate(FAST_CLOCK);
+    await this.#lookFor(() => {
+      const status = candidate.host?.status();
+      return status !== undefined && status.role === 'candidate' && status.term > term;
+    });
+    for (const deliver of votes) deliver();
+    await ground.run(STEP_MS);
+    await ground.heal('after late votes');
+  }
+
+  /**
+   * Thesis §6.4, step 1: a follower has an entry, but does not know that it is committed, and is elected. Before an entry of its own
+   * term is committed it must answer no read: it would not see what a read of the old leader has seen (I15).
+   */
+  async #readOfNewLeader(): Promise<void> {
+    const ground = this.#ground;
+    const { network } = ground;
+    const leader = ground.leader();
+    const [heir, ...others] = ground.votersBeside(leader);
+    if (heir === undefined) return;
+    ground.trace.add(heir.id, 'trial', 'is elected, and does not know what is committed');
+    for (const { id } of others) network.cut(leader.id, id);
+    network.cutOneWay(heir.id, leader.id);
+    this.#options.write(leader.id);
+    await ground.run(STEP_MS);
+    network.healAll();
+    network.cut(leader.id, heir.id);
+    await this.#lookFor(() => {
+      const status = leader.host?.status();
+      return status?.appliedIndex === status?.lastIndex;
+    });
+    this.#options.read(leader.id);
+    await ground.run(STEP_MS);
+    leader.crash();
+    heir.setClockRate(FAST_CLOCK);
+    await this.#lookFor(() => heir.host?.status().role === 'leader');
+    for (const other of others) other.stallDisk(DISK_STALL_MS);
+    this.#options.read(heir.id);
+    await ground.run(REQUESTS_MS);
+    leader.start();
+    await ground.heal('after a read of a new leader');
+  }
+
+  /** Until that is so; if it never is, the trial shows nothing this time. */
+  async #lookFor(condition: () => boolean): Promise<void> {
+    for (let looks = 0; !condition() && looks < LOOKS_MAX; looks++) await this.#ground.run(LOOK_MS);
   }
 
   async #staysLeader(leader: SimNode<Host>, why: string): Promise<void> {
