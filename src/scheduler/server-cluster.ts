@@ -75,13 +75,18 @@ export class ServerCluster implements Cluster {
     this.#options = options;
     this.nodeId = options.nodeId;
     const ids = new IdMaker(options.randomBytes);
-    this.#submitter = new Submitter(options.master, ids, (id) => this.getTask(id));
+    const { machine, consensus, master } = options;
+    const pause = (): Promise<void> => this.#pause();
+    this.#submitter = new Submitter({
+      ...{ master, ids, pause },
+      find: (id) => exactTask(machine.state.tasks, id),
+      view: (task) => this.#viewOf(task),
+    });
     this.#schedules = new ScheduleBook({ ...options, ids });
-    const { machine, clock, consensus } = options;
     this.#history = new StateHistory({
       ...{ machine, ring: this.#ring },
       termOf: (index) => consensus.entries(index as LogIndex, index as LogIndex)[0]?.term ?? null,
-      pause: () => new Promise((resolve) => clock.soon(resolve)),
+      pause,
     });
     this.#peers = new PeerBook(options);
   }
@@ -279,11 +284,14 @@ export class ServerCluster implements Cluster {
     return this.#waiters.changed(id, waitMs, signal, (delayMs, action) => clock.after(delayMs, action));
   }
 
+  /** Others get their turn. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.soon(resolve));
+  }
+
   async listTasks(query: TaskListQuery): Promise<TaskPage> {
-    const { clock, machine } = this.#options;
-    const { tasks } = machine.state;
-    const pause = (): Promise<void> => new Promise((resolve) => clock.soon(resolve));
-    const page = await listTasks(tasks, query, pause);
+    const { tasks } = this.#options.machine.state;
+    const page = await listTasks(tasks, query, () => this.#pause());
     return {
       tasks: page.tasks.map((task) => this.#viewOf(task)),
       nextCursor: page.next === null ? null : String(page.next),

@@ -37,6 +37,36 @@ describe('submitting', () => {
     assert.match(first?.task?.id ?? '', /^[0-9a-hjkmnp-tv-z]{16}$/);
   });
 
+  it('answers for each of a large batch, in order, with the tasks as they were taken in', async () => {
+    const test = await TestCluster.leading();
+    const items = Array.from({ length: 1_201 }, (_, at) => item({ name: `task ${String(at)}` }));
+    for (const atomic of [true, false]) {
+      const results = await settled(test, test.cluster.submit(items, { atomic }));
+      assert.deepEqual(
+        results.map(({ status, task }) => [status, task?.name, task?.status]),
+        items.map((_, at) => [201, `task ${String(at)}`, 'queued']),
+      );
+      assert.equal(new Set(results.map(({ task }) => task?.id)).size, items.length);
+    }
+  });
+
+  it('answers for a large batch although its tasks are gone before the answer is made', async () => {
+    const test = await TestCluster.leading();
+    const { clock } = test;
+    const { tasks } = test.machine.state;
+    const items = Array.from({ length: 1_201 }, () => item());
+    let isApplied = false;
+    test.machine.observe({ applied: () => (isApplied = true) });
+    const soon = clock.soon.bind(clock);
+    clock.soon = (action) =>
+      soon(() => {
+        if (isApplied) tasks.get = () => undefined;
+        action();
+      });
+    const results = await settled(test, test.cluster.submit(items, { atomic: true }));
+    assert.deepEqual(new Set(results.map(({ status }) => status)), new Set([201]));
+  });
+
   it('names the task that keeps an atomic batch from being taken', async () => {
     const test = await TestCluster.leading();
     const items = [item(), item({ after: ['nobody'] })];

@@ -74,7 +74,7 @@ export async function damageDisk(disk: SimDisk, random: Random): Promise<FaultKi
   if (isKnownLoss(disk.olderCopy)) ways.push(['old copy of the folder restored', disk.olderCopy]);
   if (known > 0) ways.push(['database wiped', new Map()]);
   if (ways.length === 0) return null;
-  // The others strike at the end of every run, too (checkDamageIsFound).
+  // They are seldom possible at such a moment.
   const rare = ways.filter(([kind]) => kind === 'record lost' || kind === 'last writes lost');
   const [kind, records] = random.pick([...ways, ...rare]);
   disk.records.clear();

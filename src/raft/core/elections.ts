@@ -59,7 +59,8 @@ function voteRequest(
 }
 
 /**
- * Leader stickiness (thesis §4.2.3): whoever heard a leader within an election timeout does not help to replace it.
+ * Leader stickiness (thesis §4.2.3): whoever heard a leader within an election timeout (and what patience adds to it) does not
+ * help to replace it.
  * A leader hears itself: it steps down by check-quorum.
  */
 export function isSticky(server: Server): boolean {

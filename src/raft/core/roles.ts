@@ -39,7 +39,6 @@ export function becomePreCandidate(server: Server): void {
   server.leader = null;
   server.votes = new VoteTally();
   server.electionElapsed = 0;
-  server.patience = 0;
   server.redrawElectionTimeout();
   failForwardedReads(server);
 }

@@ -50,7 +50,7 @@ export class Server {
 
   /** Ticks since the start. */
   tick = 0;
-  /** Ticks since the leader was heard, a vote was granted, or a campaign began. */
+  /** Ticks since the leader was heard, a vote was granted, or a campaign began; those of {@link patience} do not count. */
   electionElapsed = 0;
   electionTimeout = 0;
   /** Ticks for which the election timer stands still ({@link RaftConfig.patienceBytes}). */

@@ -33,7 +33,7 @@ export class TaskTable {
   #due = new DueHeap();
   #scheduled = 0;
   #byNode = new Map<string, Set<string>>();
-  #dependents = new Map<string, Set<string>>();
+  #dependents = new ShardedMap<Set<string>>();
   #counts = emptyCounts();
   #lastSeq = 0;
 
@@ -234,7 +234,7 @@ export class TaskTable {
     this.#due = new DueHeap();
     this.#scheduled = 0;
     this.#byNode = new Map();
-    this.#dependents = new Map();
+    this.#dependents = new ShardedMap();
     this.#counts = emptyCounts();
     this.#lastSeq = lastSeq;
   }
