@@ -278,6 +278,8 @@ describe('the page', { skip: chromiumPath === null ? 'no Chromium here (CLB_CHRO
     const typed = new Promise<void>((resolve) => (go = resolve));
     await open();
     await page.getByRole('link', { name: 'Submit', exact: true }).click();
+    // The view before it has a field of that name, too.
+    await page.getByTestId('submit-view').waitFor();
     await page.getByTestId('payload-input').pressSequentially('# first\n');
     go();
     const editor = page.getByRole('textbox', { name: 'Payload: a Python script' });
