@@ -149,6 +149,10 @@ try {
   const after = servers.map(residentKiB);
   terms.push(await term());
   const full = await cycles();
+  // Of its own, so that asking takes nothing from the cycles that are counted.
+  const pausesLaterMs = await pauses(async () => {
+    await cycles();
+  });
   terms.push(await term());
   const snapshotsLast = await snapshotIndexes();
   const restarted = await restart(cluster);
@@ -167,6 +171,7 @@ try {
         terms_before_filling_after_it_and_after_cycles: terms,
         snapshots_at: snapshots.map((index, at) => [snapshotsBefore[at], index, snapshotsLast[at]]),
         health_ms_p99_and_max_while_filling: pausesMs,
+        health_ms_p99_and_max_during_cycles: pausesLaterMs,
         restart_to_ready: restarted,
       },
     }),

@@ -96,6 +96,7 @@ describe(
       const { page, cluster } = open;
       const master = await cluster.master();
       const row = page.locator(`[data-testid=fault-node][data-node=${master}]`);
+      await row.getByTestId('fault-arm').waitFor();
       assert.equal(await page.getByTestId('fault-arm').count(), 1, 'only the master can be armed');
       await row.getByTestId('fault-arm').click();
       await row.getByText('armed for 30 s').waitFor();
@@ -225,6 +226,7 @@ describe(
       await page.getByTestId('dashboard-master').getByRole('link', { name: master }).click();
       await page.locator(`[data-testid=raft-server][data-server=${master}][data-role=leader]`).waitFor();
       await page.getByRole('link', { name: 'Dashboard' }).click();
+      await page.getByTestId('load-row').first().waitFor();
       assert.equal(await page.getByTestId('load-row').count(), (await nodes()).length);
       const tile = page.locator('[data-testid=count][data-status=succeeded]');
       // What the tests before have sent may still run.
