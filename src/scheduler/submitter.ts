@@ -41,7 +41,10 @@ export class Submitter {
     this.#options = options;
   }
 
-  /** @throws ApiError as {@link Master.submit}; for an atomic call also INVALID or CONFLICT, naming the first task refused. */
+  /**
+   * @throws ApiError as {@link Master.submit}; for an atomic call also INVALID or CONFLICT, naming the first task refused;
+   * NOT_FOUND where retention keeps so little that a task is dropped in the moment it is taken in
+   */
   async submit(items: readonly SubmitItem[], atomic: boolean): Promise<readonly BatchResultItem[]> {
     const parts = inParts(await this.#inTurns(items, (item) => this.#prepare(item)));
     if (atomic) {

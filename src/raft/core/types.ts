@@ -232,9 +232,7 @@ export interface RaftConfig {
   /** An election timeout is drawn from [electionTicks, 2 × electionTicks). */
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
-  /**
-   * A follower's election timer stands still for one tick for every so many bytes of entries that an append brings …
-   */
+  /** A follower's election timer stands still for one tick for every so many bytes of entries that an append brings … */
   readonly patienceBytes: number;
   /** … but for no more than this at once: the leader has them to apply, and may be late with its heartbeats meanwhile. */
   readonly patienceTicksMax: number;

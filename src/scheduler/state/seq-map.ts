@@ -1,4 +1,4 @@
-/** Numbers per part; a power of two. */
+/** Numbers per part. */
 const PART = 4_096;
 
 /** A Map from submission numbers to V, in parts of consecutive numbers, so that none is ever large (see {@link ShardedMap} for why). */

@@ -7,11 +7,6 @@ const SHARDS = 256;
  */
 export class ShardedMap<V> {
   readonly #shards: readonly Map<string, V>[] = Array.from({ length: SHARDS }, () => new Map<string, V>());
-  #size = 0;
-
-  get size(): number {
-    return this.#size;
-  }
 
   get(key: string): V | undefined {
     return this.#shardOf(key).get(key);
@@ -22,17 +17,12 @@ export class ShardedMap<V> {
   }
 
   set(key: string, value: V): void {
-    const shard = this.#shardOf(key);
-    const before = shard.size;
-    shard.set(key, value);
-    this.#size += shard.size - before;
+    this.#shardOf(key).set(key, value);
   }
 
   /** False if it was not there. */
   delete(key: string): boolean {
-    if (!this.#shardOf(key).delete(key)) return false;
-    this.#size -= 1;
-    return true;
+    return this.#shardOf(key).delete(key);
   }
 
   /** By the last two characters: ids and digests are random there. */
