@@ -286,7 +286,17 @@ describe(
       await output.filter({ hasText: 'said to the next master' }).waitFor({ timeout: 60_000 });
       await page.locator('[data-testid=task-page][data-status=succeeded]').waitFor({ timeout: 60_000 });
       assert.equal(await page.getByTestId('lane-bar').count(), 1, 'it went on where it ran');
-      await page.locator('.lane-seam').first().waitFor({ state: 'attached' });
+      const seam = page.locator('.lane-seam').first();
+      await seam.waitFor({ state: 'attached' });
+      // Where the first that the next master writes is the end of the task, too.
+      assert.ok(
+        await seam.evaluate((mark) => {
+          const track = mark.parentElement?.getBoundingClientRect();
+          const { left, right } = mark.getBoundingClientRect();
+          return track !== undefined && left >= track.left - 0.01 && right <= track.right + 0.01;
+        }),
+        'the change of the master is seen on the line of time',
+      );
       await open.startAgain(killed);
     });
 

@@ -55,7 +55,7 @@ export function Lanes({
                 <span
                   key={`seam-${seam.term}-${seam.at}`}
                   class="lane-seam"
-                  style={{ left: percent(seam.at) }}
+                  style={{ left: percent(seam.at), translate: percent(-seam.at) }}
                   title={`A new master: term ${seam.term}`}
                 />
               ))}
